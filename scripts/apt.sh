@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Installs the system packages that Deepscreen needs and this machine lacks; does nothing where all are there.
+# Usage: apt.sh PYTHON    (the interpreter that .venv is, or will be, made with)
+#
+# opencv-python links against libGL, GLib and libxcb; Debian's python3 comes without the parts that make a venv.
+set -euo pipefail
+python="$1"
+[ -n "$python" ] || exit 1 # find_python.sh has said why
+
+has_library() {
+    local folder
+    for folder in /lib /usr/lib /lib64 /usr/lib64 /lib/*-linux-gnu /usr/lib/*-linux-gnu; do
+        [ -e "$folder/$1" ] && return 0
+    done
+    return 1
+}
+
+missing=()
+if [ "$(uname -s)" = Linux ]; then
+    has_library libGL.so.1 || missing+=(libgl1)
+    has_library libgthread-2.0.so.0 || missing+=(libglib2.0-0)
+    has_library libxcb.so.1 || missing+=(libxcb1)
+fi
+if ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
+    missing+=("python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv")
+fi
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    as_root=(sudo)
+fi
+if ! command -v apt-get >/dev/null || ! command -v "${as_root[0]:-true}" >/dev/null; then
+    echo "Missing system packages (Debian names): ${missing[*]}. Install them, then run make again." >&2
+    exit 1
+fi
+echo "Installing missing system packages: ${missing[*]}"
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null

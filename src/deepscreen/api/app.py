@@ -1,0 +1,79 @@
+"""The application: routes, error bodies, the shell around requests, and a desk that lives as long as the app does.
+
+``python -m deepscreen.api.app`` writes the OpenAPI document to standard output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from deepscreen.api import http_errors
+from deepscreen.api.middleware import RequestShell
+from deepscreen.api.results import open_data_folder
+from deepscreen.api.routes import router
+from deepscreen.api.service import DeskFactory, Service
+from deepscreen.api.wire import Problem
+from deepscreen.screening import ScreeningDesk
+from deepscreen.settings import Settings
+
+DESCRIPTION = """Screens suspect images, videos and sound for deepfakes: calibrated, explained, offline.
+
+A record states how strongly the evidence supports one of two hypotheses, bona fide or spoof (synthetic or
+manipulated). It is an investigative lead for an examiner, never proof by itself. Errors are RFC 9457 problem bodies.
+"""
+
+
+class DeepscreenApi(FastAPI):
+    """FastAPI, with the problem body among the schemas: responses of another media type cannot bring it themselves."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        document = super().openapi()
+        document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        return document
+
+
+def create_app(settings: Settings, desk_factory: DeskFactory = ScreeningDesk.build) -> FastAPI:
+    """The HTTP service. The desk is built in a thread when the app starts and is closed when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with open_data_folder(settings.data_dir) as data_dir:
+            service = Service(settings, data_dir, desk_factory)
+            app.state.service = service
+            try:
+                yield
+            finally:
+                await asyncio.to_thread(service.close)
+
+    app = DeepscreenApi(
+        title="Deepscreen",
+        version=version("deepscreen"),
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        # The usual documentation pages load scripts from other machines.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.include_router(router)
+    app.add_middleware(RequestShell, own_host=settings.host)
+    http_errors.install(app)
+    return app
+
+
+def openapi_json() -> str:
+    """The OpenAPI document of the service, as published in docs/openapi.json."""
+    return json.dumps(create_app(Settings()).openapi(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(openapi_json())

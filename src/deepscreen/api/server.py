@@ -1,0 +1,128 @@
+"""Runs the service: one process, on loopback, until a signal ends it gracefully."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from deepscreen.api.app import create_app
+from deepscreen.api.results import open_data_folder
+from deepscreen.api.service import DeskFactory
+from deepscreen.errors import ConfigError
+from deepscreen.screening import ScreeningDesk
+from deepscreen.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+GRACEFUL_SHUTDOWN_SECONDS = 30
+
+
+def check_bind(host: str, *, allow_unauthenticated_network: bool = False) -> None:
+    """Raises ConfigError for any host but a loopback address: this version knows no keys, so it serves no network.
+
+    *allow_unauthenticated_network* is for a container whose port is published on the host's loopback only.
+    """
+    if host == "localhost":
+        return
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError as error:
+        raise ConfigError(f"host {host!r} is no IP address; use 127.0.0.1, ::1 or localhost") from error
+    if address.is_loopback:
+        return
+    if not allow_unauthenticated_network:
+        raise ConfigError(
+            f"host {host} can be reached from other machines, and there are no keys in this version; use 127.0.0.1, "
+            "or in a container whose port is published on loopback set DEEPSCREEN_ALLOW_UNAUTHENTICATED_NETWORK=1"
+        )
+    logger.warning(
+        "listening on %s WITHOUT AUTHENTICATION: whoever reaches this port can send files and use this machine. "
+        "Publish it on 127.0.0.1 only.",
+        host,
+    )
+
+
+def serve(
+    settings: Settings,
+    *,
+    desk_factory: DeskFactory = ScreeningDesk.build,
+    announce: Callable[[str], None] = logger.info,
+) -> None:
+    """Serves until SIGINT or SIGTERM; *announce* is told the URL, with the real port where ``port`` is 0.
+
+    Raises ConfigError where the address cannot be used, and what kept the desk from being built (WeightsError and
+    others): a service that cannot screen does not stay up.
+    """
+    check_bind(settings.host, allow_unauthenticated_network=settings.allow_unauthenticated_network)
+    _check_data_dir(settings.data_dir)
+    failures: list[BaseException] = []
+
+    def build_or_stop(settings: Settings) -> ScreeningDesk:
+        try:
+            return desk_factory(settings)
+        except BaseException as error:
+            failures.append(error)
+            server.should_exit = True
+            raise
+
+    with _listen(settings) as listener:
+        server = uvicorn.Server(_configure(settings, build_or_stop))
+        announce(_url(listener))
+        with _signals_end(server):
+            server.run(sockets=[listener])
+    if failures:
+        raise failures[0]
+
+
+def _configure(settings: Settings, desk_factory: DeskFactory) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(settings, desk_factory),
+        lifespan="on",
+        log_config=None,  # the command line sets logging up
+        access_log=False,  # paths hold result ids, and an id opens its result
+        proxy_headers=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+    )
+
+
+def _check_data_dir(data_dir: Path | None) -> None:
+    """Raises ConfigError early: from inside the app it would reach the user as uvicorn's exit code."""
+    if data_dir is not None:
+        with open_data_folder(data_dir):
+            return
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another --port, or 0 for any"
+        ) from error
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def _signals_end(server: uvicorn.Server) -> Iterator[None]:
+    """SIGINT and SIGTERM end *server*, also before it runs; after its graceful end they do not kill the process."""
+    handled = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, server.handle_exit) for number in handled}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,111 @@
+"""``audio_whisper``: is the speech synthetic, converted or resynthesised?
+
+A voice activity detector finds windows of speech; a frozen Whisper encoder's early layers and spectral statistics are
+read by logistic regressions whose fusion gives each window's log-odds. Music and noise are not scored, and the
+recording's level says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from deepscreen.absence import Absence, NotScored
+from deepscreen.detectors.audio_head import AudioHead
+from deepscreen.detectors.contract import (
+    LOGIT_DECIMALS,
+    DetectorCard,
+    Reading,
+    Sample,
+    Scored,
+    SoundSample,
+    TimelinePoint,
+)
+from deepscreen.detectors.nets.silero import WEIGHTS_NAME as VAD_NAME
+from deepscreen.detectors.nets.silero import load_silero_vad
+from deepscreen.detectors.nets.whisper import WEIGHTS_NAME, Precision, WhisperBackbone
+from deepscreen.detectors.speech import (
+    MIN_SPEECH_SECONDS,
+    SILENCE_DBFS,
+    SpeechSurvey,
+    SpeechWindow,
+    StreamedVad,
+    VoiceActivity,
+    survey_speech,
+)
+from deepscreen.detectors.speech_features import SpeechFeatures
+from deepscreen.detectors.speech_saliency import explain_window
+from deepscreen.weights.store import WeightsStore, load_tensors
+
+MIN_SOUND_SECONDS = 0.6
+HEAD_NAME = "head-audio"
+CARD = DetectorCard(
+    name="audio_whisper",
+    modality="audio",
+    version="1",
+    weights=(WEIGHTS_NAME, VAD_NAME, HEAD_NAME),
+    summary="Speech: synthetic or converted, from early layers of a frozen Whisper encoder and spectral statistics.",
+)
+
+
+class AudioWhisper:
+    """The speech detector."""
+
+    def __init__(
+        self, features: SpeechFeatures, head: AudioHead, new_voice_activity: Callable[[], VoiceActivity]
+    ) -> None:
+        self._features, self._head, self._new_voice_activity = features, head, new_voice_activity
+
+    @classmethod
+    def load(cls, store: WeightsStore, *, device: str, precision: Precision, batch_size: int = 1) -> AudioWhisper:
+        """The detector with its proven weights; raises WeightsError. The voice activity detector stays on the CPU."""
+        backbone = WhisperBackbone(
+            store.locate(WEIGHTS_NAME), device=device, precision=precision, batch_size=batch_size
+        )
+        network = load_silero_vad(store.locate(VAD_NAME))
+        arrays = {name: tensor.numpy() for name, tensor in load_tensors(store.locate(HEAD_NAME)).items()}
+        return cls(SpeechFeatures(backbone), AudioHead.from_arrays(arrays), lambda: StreamedVad(network))
+
+    @property
+    def card(self) -> DetectorCard:
+        return CARD
+
+    def score(self, sample: Sample) -> Scored | NotScored:
+        """One logit for the track: the mean over its windows, each weighted by the speech in it.
+
+        Gives the timeline of all scored windows (overlapping by half) and the saliency of the one that supports spoof
+        most. Of a long track at most 120 windows are scored, evenly spread; the timeline shows which.
+        """
+        if not isinstance(sample, SoundSample):
+            return NotScored(CARD.name, Absence.NOT_APPLICABLE, "reads sound only")
+        survey = survey_speech(sample.blocks, self._new_voice_activity())
+        return _absence(survey) or self._score_windows(survey.windows)
+
+    def _score_windows(self, windows: Sequence[SpeechWindow]) -> Scored:
+        logits = [self._head.logit(features) for features in self._features.features(windows)]
+        most_telling = windows[max(range(len(windows)), key=lambda k: logits[k])]
+        saliency = explain_window(self._features.backbone, self._head, most_telling)
+        timeline = tuple(
+            TimelinePoint(window.start_seconds, window.end_seconds, round(logit, LOGIT_DECIMALS))
+            for window, logit in zip(windows, logits, strict=True)
+        )
+        reading = Reading(CARD.name, track_logit(windows, logits), n_samples=len(windows))
+        return Scored(reading, timeline=timeline, spectrograms=(saliency,))
+
+
+def track_logit(windows: Sequence[SpeechWindow], logits: Sequence[float]) -> float:
+    """The mean of window logits, weighted by the speech in each."""
+    seconds = [window.speech_seconds for window in windows]
+    return sum(s * logit for s, logit in zip(seconds, logits, strict=True)) / sum(seconds)
+
+
+def _absence(survey: SpeechSurvey) -> NotScored | None:
+    if survey.sound_seconds < MIN_SOUND_SECONDS:
+        detail = f"{survey.sound_seconds:.2f} s of sound; at least {MIN_SOUND_SECONDS} s are needed"
+        return NotScored(CARD.name, Absence.TOO_SHORT, detail)
+    if survey.loudest_dbfs < SILENCE_DBFS:
+        detail = f"loudest 10 ms at {max(survey.loudest_dbfs, -120.0):.0f} dBFS; speech needs {SILENCE_DBFS:.0f} dBFS"
+        return NotScored(CARD.name, Absence.SILENT, detail)
+    if not survey.windows:
+        detail = f"no 3 s of the sound hold {MIN_SPEECH_SECONDS} s of speech; music and noise are not scored"
+        return NotScored(CARD.name, Absence.NO_SPEECH, detail)
+    return None

@@ -1,0 +1,57 @@
+"""``image_clip``: is the picture as a whole synthetic, or altered in a part of it?
+
+Frozen CLIP ViT-B/16 on the whole picture at 224 px; heads on class tokens of blocks 6 to 12 and on patches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deepscreen.absence import Absence, NotScored
+from deepscreen.detectors.clip_features import ClipFeatures
+from deepscreen.detectors.contract import DetectorCard, ImageSample, Reading, SaliencyMap, Sample, Scored
+from deepscreen.detectors.view_head import ViewHead, faithfulness
+from deepscreen.detectors.views import MIN_PICTURE_PX, whole_view
+
+if TYPE_CHECKING:
+    from deepscreen.detectors.registry import Workshop
+
+HEAD_NAME = "head-image"
+CARD = DetectorCard(
+    name="image_clip",
+    modality="image",
+    version="1",
+    weights=("clip-vit-b16", HEAD_NAME),
+    summary="Whole picture: synthetic or altered, from class and patch tokens of a frozen CLIP ViT-B/16.",
+)
+
+
+class ImageClip:
+    """The whole-picture detector."""
+
+    def __init__(self, features: ClipFeatures, head: ViewHead) -> None:
+        self._features, self._head = features, head
+
+    @property
+    def card(self) -> DetectorCard:
+        return CARD
+
+    def score(self, sample: Sample) -> Scored | NotScored:
+        """One view, one logit, one map; three passes of the backbone with the faithfulness check."""
+        if not isinstance(sample, ImageSample):
+            return NotScored(CARD.name, Absence.NOT_APPLICABLE, "reads pictures only")
+        still = sample.still
+        if min(still.width_px, still.height_px) < MIN_PICTURE_PX:
+            size = f"{still.width_px} x {still.height_px}"
+            return NotScored(CARD.name, Absence.TOO_SMALL, f"{size} px; at least {MIN_PICTURE_PX} px a side are needed")
+        view = whole_view(still.pixels)
+        tokens = self._features.tokens([view.pixels])[0]
+        logit, patches = self._head.logit(tokens), self._head.patch_logits(tokens)
+        check = faithfulness(self._head, self._features, view.pixels, patches, logit)
+        saliency = SaliencyMap(patches.astype("float32"), view.to_source, "whole", check)
+        return Scored(Reading(CARD.name, logit, n_samples=1), maps=(saliency,))
+
+
+def build(workshop: Workshop) -> ImageClip:
+    """The detector with its shipped head."""
+    return ImageClip(workshop.clip_features, ViewHead.from_arrays(workshop.head_arrays(HEAD_NAME), "view"))

@@ -1,0 +1,1 @@
+"""Bare networks: nn.Modules without policy."""

@@ -1,0 +1,66 @@
+"""The table of detectors. A row is a name and the function that builds it; nothing registers itself on import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepscreen.detectors.clip_features import ClipFeatures
+from deepscreen.detectors.contract import Detector
+from deepscreen.detectors.device import ComputePlan
+from deepscreen.detectors.nets.clip import WEIGHTS_NAME as CLIP_NAME
+from deepscreen.detectors.nets.clip import ClipBackbone
+from deepscreen.weights.store import WeightsStore, load_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DETECTORS: Mapping[str, str] = MappingProxyType(
+    {
+        "image_clip": "deepscreen.detectors.image_clip:build",
+        "face_clip": "deepscreen.detectors.face_clip:build",
+        "video_clip": "deepscreen.detectors.video_clip:build",
+        "audio_whisper": "deepscreen.detectors.audio_whisper:build",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What detectors are built from: proven weights and a compute plan; backbones are loaded once and shared."""
+
+    store: WeightsStore
+    plan: ComputePlan
+
+    @cached_property
+    def clip_features(self) -> ClipFeatures:
+        """The shared CLIP backbone."""
+        weights = self.store.locate(CLIP_NAME)
+        p = self.plan
+        return ClipFeatures(ClipBackbone(weights, device=p.device, precision=p.precision, batch_size=p.batch_size))
+
+    def head_arrays(self, name: str) -> dict[str, NDArray[np.float64]]:
+        """The arrays of one of our own heads, proven against the manifest."""
+        return {key: tensor.numpy() for key, tensor in load_tensors(self.store.locate(name)).items()}
+
+
+def build_detector(name: str, workshop: Workshop) -> Detector:
+    """Builds the detector of row *name* of ``DETECTORS``."""
+    module_name, _, function_name = DETECTORS[name].partition(":")
+    build: Callable[[Workshop], Detector] = getattr(import_module(module_name), function_name)
+    detector = build(workshop)
+    if detector.card.name != name:
+        raise ValueError(f"DETECTORS[{name!r}] builds a detector that calls itself {detector.card.name!r}")
+    return detector
+
+
+def build_detectors(workshop: Workshop) -> tuple[Detector, ...]:
+    """All detectors, in the table's order."""
+    return tuple(build_detector(name, workshop) for name in DETECTORS)

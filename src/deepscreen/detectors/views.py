@@ -1,0 +1,48 @@
+"""From a picture to the 224 x 224 views that the CLIP backbone reads, and the way back to source pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as transforms
+
+from deepscreen.faces import Face, crop_face
+from deepscreen.media.samples import Pixels
+
+VIEW_PX = 224
+MIN_FACE_PX = 48.0  # of the face box; below it blending traces are gone
+MIN_PICTURE_PX = 48  # of the short side
+PRESHRINK_OVER_PX = 4 * VIEW_PX  # shrink by area first: filtering 12 megapixels with a wide kernel costs 10 times as much
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class View:
+    """A square view, uint8 RGB (224, 224, 3). ``to_source`` (2, 3) maps (u, v, 1) in the unit square to source pixels."""
+
+    pixels: Pixels
+    to_source: NDArray[np.float64]
+
+
+def whole_view(pixels: Pixels) -> View:
+    """The whole picture brought to a square: nothing is cut off, so every source pixel has its place on the map."""
+    height, width = pixels.shape[:2]
+    shrink = min(height, width) // PRESHRINK_OVER_PX
+    if shrink > 1:
+        pixels = np.asarray(
+            cv2.resize(pixels, (width // shrink, height // shrink), interpolation=cv2.INTER_AREA), dtype=np.uint8
+        )
+    tensor = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
+    small = transforms.resize(tensor, [VIEW_PX, VIEW_PX], interpolation=InterpolationMode.BICUBIC, antialias=True)
+    to_source = np.array([[width, 0, 0], [0, height, 0]], dtype=np.float64)
+    return View(np.ascontiguousarray(small.permute(1, 2, 0).numpy()), to_source)
+
+
+def face_view(pixels: Pixels, face: Face) -> View:
+    """The aligned face crop."""
+    crop = crop_face(pixels, face, size_px=VIEW_PX)
+    return View(crop.pixels, crop.to_source)

@@ -1,0 +1,104 @@
+"""Everything Deepscreen raises on purpose.
+
+    DeepscreenError
+    ├── MediaError                the file is the problem, not the software
+    │   ├── UnreadableMedia       not a regular file, gone, or no permission
+    │   ├── EmptyMedia            zero bytes
+    │   ├── UnsupportedMedia      content is no image, video or audio that is read here
+    │   ├── MediaTooLarge         more bytes, pixels or seconds than the limits allow
+    │   ├── UndecodableMedia      right kind, broken content
+    │   ├── DecodeTimeout         decoding took longer than the limit
+    │   └── DecoderCrashed        the sandboxed decoder died (signal, out of memory)
+    ├── WeightsError              the installation is the problem; refuse to start
+    │   ├── ManifestInvalid       weights/manifest.toml breaks its own rules
+    │   ├── WeightsMissing        a file that the manifest names is not there
+    │   ├── WeightsMismatch       a file's sha256 is not the manifest's
+    │   └── WeightsUnavailable    no source gave the file (pull, import)
+    ├── DetectorError
+    │   └── InferenceFailed       a network gave no finite number
+    ├── CalibrationError          a calibration file is missing or does not belong to its head
+    ├── Overloaded                no free place; try again later
+    └── ConfigError               a setting or an option is wrong
+"""
+
+from __future__ import annotations
+
+
+class DeepscreenError(Exception):
+    """Root of all errors raised on purpose; its text may be shown to the user."""
+
+
+class MediaError(DeepscreenError):
+    """The evidence file cannot be screened; nothing is wrong with the installation."""
+
+
+class UnreadableMedia(MediaError):
+    """The path is no regular file, is gone, or may not be read."""
+
+
+class EmptyMedia(MediaError):
+    """The file holds zero bytes."""
+
+
+class UnsupportedMedia(MediaError):
+    """The content is no image, video or audio that Deepscreen reads."""
+
+
+class MediaTooLarge(MediaError):
+    """The file has more bytes, pixels or seconds than the limits allow."""
+
+
+class UndecodableMedia(MediaError):
+    """The content has a known type but cannot be decoded."""
+
+
+class DecodeTimeout(MediaError):
+    """The sandboxed decoder did not finish in time and was killed."""
+
+
+class DecoderCrashed(MediaError):
+    """The sandboxed decoder died: a signal, or more memory than it may have."""
+
+
+class WeightsError(DeepscreenError):
+    """Weights are not what the manifest says; screening refuses to start."""
+
+
+class ManifestInvalid(WeightsError):
+    """The manifest cannot be read or breaks its own rules."""
+
+
+class WeightsMissing(WeightsError):
+    """A file that the manifest names is not in the cache."""
+
+
+class WeightsMismatch(WeightsError):
+    """A file's sha256 differs from the manifest's."""
+
+
+class WeightsUnavailable(WeightsError):
+    """No source (package index, mirror folder, bundle) gave the file."""
+
+
+class DetectorError(DeepscreenError):
+    """A detector could not do its work."""
+
+
+class InferenceFailed(DetectorError):
+    """A network returned something that is not a finite number."""
+
+
+class CalibrationError(DeepscreenError):
+    """A calibration file is missing, malformed, or belongs to another head."""
+
+
+class Overloaded(DeepscreenError):
+    """All places are taken; ``retry_after_seconds`` says when to come back."""
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ConfigError(DeepscreenError):
+    """A setting or a command-line option is wrong."""

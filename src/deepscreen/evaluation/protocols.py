@@ -1,0 +1,65 @@
+"""How data is split: by source and group, never by file, with a fixed fifth of the sources kept for releases."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+RELEASE_SHARE = 51  # of 256: the first byte of the source name's sha256 below it puts a source into the release split
+
+
+def is_release_split(source: str) -> bool:
+    """True for the fixed fifth of sources that is scored once per release: never fitted, chosen or calibrated on."""
+    return hashlib.sha256(source.encode()).digest()[0] < RELEASE_SHARE
+
+
+def joined_clusters(sources: Sequence[str], groups: Sequence[str]) -> list[str]:
+    """For each item the name of its cluster: sources tied by a common group (a forgery and its original) are one."""
+    parent: dict[str, str] = {}
+
+    def root(node: str) -> str:
+        while parent.setdefault(node, node) != node:
+            node = parent[node]
+        return node
+
+    for source, group in zip(sources, groups, strict=True):
+        if group:
+            a, b = sorted((root("s:" + source), root("g:" + group)))
+            parent[b] = a
+    return [root("s:" + source) for source in sources]
+
+
+def source_folds(sources: Sequence[str], groups: Sequence[str], n_folds: int) -> list[NDArray[np.int64]]:
+    """Indices of the held-out items of each fold; whole clusters of sources, sizes balanced, deterministic.
+
+    Clusters go, largest first (ties by name hash), to the fold that is smallest so far.
+    """
+    clusters = joined_clusters(sources, groups)
+    names, counts = np.unique(np.array(clusters), return_counts=True)
+    order = sorted(range(len(names)), key=lambda k: (-counts[k], hashlib.sha256(names[k].encode()).hexdigest()))
+    sizes = [0] * n_folds
+    fold_of: dict[str, int] = {}
+    for k in order:
+        smallest = sizes.index(min(sizes))
+        fold_of[str(names[k])] = smallest
+        sizes[smallest] += int(counts[k])
+    fold = np.array([fold_of[c] for c in clusters])
+    return [np.flatnonzero(fold == k) for k in range(n_folds)]
+
+
+def source_weights(sources: Sequence[str], labels: Sequence[int]) -> NDArray[np.float64]:
+    """Weight per item so that a source and class counts as the root of its size, and both classes weigh the same.
+
+    Mean weight is 1. What helps on unseen sources is more sources, not more files of one.
+    """
+    keys = [f"{label}|{source}" for source, label in zip(sources, labels, strict=True)]
+    names, inverse, counts = np.unique(np.array(keys), return_inverse=True, return_counts=True)
+    weights = (1 / np.sqrt(counts))[inverse]
+    spoof = np.array(labels) == 1
+    for mask in (spoof, ~spoof):
+        if mask.any():
+            weights[mask] /= weights[mask].sum()
+    return np.asarray(weights * len(weights) / weights.sum(), dtype=np.float64)

@@ -1,0 +1,131 @@
+"""What the program and its decoder processes say to each other: one JSON message per packet, never pickle.
+
+Program -> child: one ``Job``. Child -> program: ``Started`` (with a handle on the child), then ``FactsFound``,
+``PixelsOffered`` or ``SoundOffered`` (answered with a buffer to write into) and ``Written``; at last ``Done`` or
+``Failed``.
+The child has parsed hostile bytes: whatever it says is checked here, strictly, before anything is done with it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from deepscreen.errors import (
+    DecoderCrashed,
+    EmptyMedia,
+    MediaError,
+    MediaTooLarge,
+    UndecodableMedia,
+    UnsupportedMedia,
+)
+from deepscreen.media.samples import MediaFacts
+from deepscreen.settings import Limits
+
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_TEXT_CHARACTERS = 500
+FAILURES: dict[str, type[MediaError]] = {
+    kind.__name__: kind for kind in (EmptyMedia, UnsupportedMedia, MediaTooLarge, UndecodableMedia, DecoderCrashed)
+}
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Job(_Message):
+    """What a decoder process is to do with the file that it is handed."""
+
+    operation: Literal["examine", "frames", "sound"]
+    limits: Limits
+    times_seconds: tuple[float, ...] = ()
+    sample_rate_hz: int = Field(default=16_000, ge=1_000, le=384_000)
+    block_seconds: float = Field(default=30.0, gt=0, le=600)
+
+
+class Started(_Message):
+    """The child runs; a pidfd of itself travels with this message."""
+
+    kind: Literal["started"] = "started"
+
+
+class FactsFound(_Message):
+    """The result of probing."""
+
+    kind: Literal["facts"] = "facts"
+    facts: MediaFacts
+
+
+class PixelsOffered(_Message):
+    """The child has a picture and asks for a buffer of ``height_px * width_px * 3`` bytes."""
+
+    kind: Literal["pixels"] = "pixels"
+    height_px: int = Field(ge=1)
+    width_px: int = Field(ge=1)
+    pts_seconds: float = Field(default=0.0, ge=0)
+
+    @property
+    def size_bytes(self) -> int:
+        return self.height_px * self.width_px * 3
+
+
+class SoundOffered(_Message):
+    """The child has ``count`` float32 samples and asks for a buffer."""
+
+    kind: Literal["sound"] = "sound"
+    count: int = Field(ge=1)
+
+    @property
+    def size_bytes(self) -> int:
+        return self.count * 4
+
+
+class Written(_Message):
+    """The buffer holds what was offered."""
+
+    kind: Literal["written"] = "written"
+
+
+class Done(_Message):
+    """Nothing more comes."""
+
+    kind: Literal["done"] = "done"
+
+
+class Failed(_Message):
+    """The file could not be decoded; ``error`` names a class in ``FAILURES``."""
+
+    kind: Literal["failed"] = "failed"
+    error: str
+    text: str = Field(max_length=MAX_TEXT_CHARACTERS)
+
+    def as_error(self) -> MediaError:
+        return FAILURES.get(self.error, DecoderCrashed)(self.text)
+
+
+Offer = PixelsOffered | SoundOffered
+Reply = Started | FactsFound | PixelsOffered | SoundOffered | Written | Done | Failed
+_REPLY: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="kind")])
+
+
+def encode(message: BaseModel) -> bytes:
+    """One packet; raises ValueError when it is longer than a packet may be."""
+    packet = json.dumps(message.model_dump(mode="json"), allow_nan=False).encode("ascii")
+    if len(packet) > MAX_MESSAGE_BYTES:
+        raise ValueError(f"message of {len(packet)} bytes; at most {MAX_MESSAGE_BYTES} travel at once")
+    return packet
+
+
+def decode_job(packet: bytes) -> Job:
+    """The job in *packet*, which comes from the program itself."""
+    return Job.model_validate_json(packet)
+
+
+def decode_reply(packet: bytes) -> Reply:
+    """What the child says; raises DecoderCrashed when that is not a well-formed message."""
+    try:
+        return _REPLY.validate_json(packet)
+    except ValidationError as error:
+        raise DecoderCrashed("the decoder sent a malformed message and was stopped") from error

@@ -1,0 +1,167 @@
+"""The decoder server: a small process that has the decoders loaded and forks one child per job.
+
+It is started by ``sandbox.Decoder`` as ``python -m deepscreen.media.zygote <socket>`` and never parses media itself. A
+job arrives as two descriptors: the media file, and the socket on which its child talks (``wire``). The server ends when
+its own socket is closed, that is with the program; children are killed when the server ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import math
+import mmap
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+import av.logging
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from deepscreen.errors import MediaError
+from deepscreen.media.decoding import perform
+from deepscreen.media.samples import MediaFacts, Pixels
+from deepscreen.media.wire import (
+    MAX_MESSAGE_BYTES,
+    MAX_TEXT_CHARACTERS,
+    Done,
+    FactsFound,
+    Failed,
+    Offer,
+    PixelsOffered,
+    SoundOffered,
+    Started,
+    Written,
+    decode_job,
+    encode,
+)
+from deepscreen.settings import Limits
+
+PR_SET_PDEATHSIG = 1
+PR_SET_NO_NEW_PRIVS = 38
+MAX_OPEN_FILES = 32
+# A child may compute for long while it keeps giving results; this only ends one that nobody watches any more.
+CPU_SECONDS_PER_TIMEOUT_SECOND = 30
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class PipeOutlet:
+    """Sends results over the job's socket; pixels and samples go through buffers that the program provides."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+
+    def say(self, message: BaseModel) -> None:
+        self._channel.sendall(encode(message))
+
+    def tell_facts(self, facts: MediaFacts) -> None:
+        self.say(FactsFound(facts=facts))
+
+    def send_pixels(self, height_px: int, width_px: int, pts_seconds: float, write: Callable[[Pixels], None]) -> None:
+        offer = PixelsOffered(height_px=height_px, width_px=width_px, pts_seconds=max(0.0, pts_seconds))
+        self._fill(offer, lambda buffer: write(buffer.reshape(height_px, width_px, 3)))
+
+    def send_sound(self, samples: NDArray[np.float32]) -> None:
+        self._fill(SoundOffered(count=len(samples)), lambda buffer: np.copyto(buffer.view(np.float32), samples))
+
+    def _fill(self, offer: Offer, write: Callable[[NDArray[np.uint8]], None]) -> None:
+        self.say(offer)
+        _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
+        if not descriptors:
+            raise BrokenPipeError("the program wants no more")
+        try:
+            # The mapping goes when its last array does. Populated at once: single page faults are slow.
+            buffer = mmap.mmap(descriptors[0], offer.size_bytes, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
+        finally:
+            os.close(descriptors[0])
+        write(np.frombuffer(buffer, np.uint8))
+        self.say(Written())
+
+
+def serve(control: socket.socket) -> None:
+    """Fork one child for each pair of descriptors that arrives, until the other end is closed."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps children
+    av.logging.set_level(None)
+    gc.freeze()
+    server_pid = os.getpid()
+    while True:
+        packet, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+        if not packet:
+            return
+        with suppress(OSError):  # no process to be had: the program sees the job's socket close
+            if os.fork() == 0:
+                control.close()
+                _be_child(server_pid, *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _be_child(server_pid: int, media_descriptor: int, channel_descriptor: int) -> None:
+    """Do one job and end the process, without any of the clean-up that belongs to the server."""
+    try:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == server_pid:
+            _run_job(media_descriptor, socket.socket(fileno=channel_descriptor))
+    finally:
+        os._exit(0)
+
+
+def _run_job(media_descriptor: int, channel: socket.socket) -> None:
+    job = decode_job(channel.recv(MAX_MESSAGE_BYTES))
+    own_handle = os.pidfd_open(os.getpid())
+    socket.send_fds(channel, [encode(Started())], [own_handle])
+    os.close(own_handle)
+    confine(job.limits)
+    outlet = PipeOutlet(channel)
+    try:
+        with os.fdopen(media_descriptor, "rb") as file:
+            perform(job, file, outlet)
+        outlet.say(Done())
+    except (BrokenPipeError, ConnectionError):
+        return  # the program has gone, or has had enough
+    except Exception as error:
+        outlet.say(_failure(error))
+
+
+def _failure(error: Exception) -> Failed:
+    if isinstance(error, MediaError):
+        return Failed(error=type(error).__name__, text=_as_text(str(error)))
+    if isinstance(error, MemoryError):
+        return Failed(error="DecoderCrashed", text="decoding needs more memory than limits.decode_memory_bytes")
+    return Failed(error="DecoderCrashed", text=_as_text(f"the decoder failed: {type(error).__name__}: {error}"))
+
+
+def _as_text(words: str) -> str:
+    """Short, and without lone surrogates, which no message can carry; libraries quote bytes of the file."""
+    return words.encode("utf-8", "replace").decode()[:MAX_TEXT_CHARACTERS]
+
+
+def confine(limits: Limits) -> None:
+    """Give up what decoding does not need: memory, files, writing, core dumps, new privileges."""
+    _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    cpu_seconds = math.ceil(limits.decode_timeout_seconds * CPU_SECONDS_PER_TIMEOUT_SECOND)
+    bounds = {
+        resource.RLIMIT_AS: limits.decode_memory_bytes,
+        resource.RLIMIT_CPU: max(10, cpu_seconds),
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_NOFILE: MAX_OPEN_FILES,
+        resource.RLIMIT_CORE: 0,
+    }
+    for what, bound in bounds.items():
+        hard = resource.getrlimit(what)[1]
+        bound = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
+        resource.setrlimit(what, (bound, bound))
+    null = os.open(os.devnull, os.O_RDWR)  # codecs write warnings to stderr
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.close(null)
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))

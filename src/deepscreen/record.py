@@ -1,0 +1,195 @@
+"""The screening record, schema version 1: what was examined, how strongly the evidence speaks, where, when, and by what.
+
+The record holds no file name, path, time, id or user: those belong to the envelope around it. The same bytes under the
+same method give the same record, byte for byte. Fields are only added within a schema version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Any, Literal
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field
+
+from deepscreen.absence import Absence
+
+SCHEMA_VERSION = 1
+ModalityName = Literal["image", "video", "audio"]
+
+
+class Verdict(StrEnum):
+    """What the evidence of one modality, or of all, supports."""
+
+    SPOOF_SUPPORTED = "spoof_supported"
+    BONA_FIDE_SUPPORTED = "bona_fide_supported"
+    INCONCLUSIVE = "inconclusive"
+    NOT_SCREENED = "not_screened"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Stream(_Record):
+    """One stream of the file; ``*_claimed`` is what headers say, ``*_measured`` what the content shows."""
+
+    kind: Literal["image", "video", "audio"]
+    codec: str
+    width_px: int | None = None
+    height_px: int | None = None
+    rotation_degrees: int = Field(0, description="Clockwise turn that was applied to show it upright.")
+    frame_rate_claimed: float | None = None
+    frame_count_measured: int | None = None
+    variable_frame_rate: bool | None = None
+    duration_seconds_claimed: float | None = None
+    duration_seconds_measured: float | None = None
+    sample_rate_hz: int | None = None
+    channels: int | None = None
+
+
+class Media(_Record):
+    """The examined file, by its content only."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size_bytes: int
+    kind: ModalityName
+    container: str
+    mime: str
+    streams: tuple[Stream, ...]
+
+
+class FaithfulnessRecord(_Record):
+    """Drop in ``spoof_logit`` when the hottest tenth of the map is masked, beside a random tenth."""
+
+    drop_hottest: float
+    drop_random: float
+    masked_fraction: float
+
+
+class Evidence(_Record):
+    """One picture that shows where or when; its bytes lie beside the record under ``name``."""
+
+    name: str = Field(description="File name of the picture, unique within the record.")
+    kind: Literal["heatmap", "timeline", "spectrogram"]
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    detector: str
+    subject: Literal["whole", "face", "clip", "sound"]
+    scale_low: float = Field(description="Value at the cold end of the fixed colour scale.")
+    scale_high: float = Field(description="Value at the hot end of the fixed colour scale.")
+    scale_unit: str
+    faithfulness: FaithfulnessRecord | None = None
+    region_px: tuple[tuple[float, float], ...] | None = Field(
+        None, description="Corners of the mapped region in source pixels, from top left, clockwise."
+    )
+    pts_seconds: float | None = Field(None, description="Presentation time of the frame it is drawn on.")
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+
+
+class TimelineSpan(_Record):
+    """A stretch [start_seconds, end_seconds) with its local log-odds."""
+
+    start_seconds: float
+    end_seconds: float
+    spoof_logit: float
+    track_id: int | None = Field(None, description="Face track, or null for the whole frame or the sound.")
+
+
+class CalibratedReading(_Record):
+    """One detector's reading and what its calibration makes of it."""
+
+    detector: str
+    detector_version: str
+    spoof_logit: float
+    n_samples: int
+    log10_lr: float | None = Field(description="Calibrated; null where no calibration belongs to this detector.")
+    log10_lr_low: float | None = None
+    log10_lr_high: float | None = None
+    stratum: str | None = Field(None, description="The calibration's quality stratum that applied.")
+
+
+class Unscored(_Record):
+    """A detector that gave no reading, and why."""
+
+    detector: str
+    absence: Absence
+    detail: str
+
+
+class Caveat(_Record):
+    """Something that a reader of the result must know."""
+
+    code: str
+    message: str
+
+
+class Finding(_Record):
+    """A fact about the file; never a score."""
+
+    code: str
+    message: str
+
+
+class ModalityResult(_Record):
+    """The result for image, video or audio."""
+
+    verdict: Verdict
+    authenticity_score: float | None = Field(
+        ge=0, le=1, description="P(bona fide) under prior_spoof; null where nothing was scored or calibrated."
+    )
+    prior_spoof: float
+    log10_lr: float | None = Field(description="Log10 likelihood ratio, synthetic or manipulated over bona fide.")
+    log10_lr_low: float | None = Field(description="Lower end of the 95 % interval from the calibration data.")
+    log10_lr_high: float | None = Field(description="Upper end of the 95 % interval from the calibration data.")
+    log10_lr_limit: float | None = Field(description="The most that the validation set's size lets |log10_lr| be.")
+    verbal: str = Field(description="ENFSI verbal equivalent of the likelihood ratio.")
+    readings: tuple[CalibratedReading, ...] = ()
+    timeline: tuple[TimelineSpan, ...] = ()
+    suspicious_spans: tuple[TimelineSpan, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    not_scored: tuple[Unscored, ...] = ()
+    caveats: tuple[Caveat, ...] = ()
+
+
+class Overall(_Record):
+    """The verdict over all modalities and the sentence that explains it."""
+
+    verdict: Verdict
+    explanation: str
+
+
+class Provenance(_Record):
+    """By what the result was made; part of the method digest."""
+
+    software: str
+    method_digest: str
+    weights_sha256: dict[str, str]
+    settings_digest: str
+    device_class: str
+    precision: str
+
+
+class Screening(_Record):
+    """The canonical record of one screened file."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    media: Media
+    modalities: dict[ModalityName, ModalityResult]
+    findings: tuple[Finding, ...] = ()
+    overall: Overall
+    provenance: Provenance
+
+    def canonical_json(self) -> bytes:
+        """RFC 8785 canonical JSON, UTF-8: the bytes that are hashed, compared and signed."""
+        return rfc8785.dumps(self.model_dump(mode="json"))
+
+    def digest(self) -> str:
+        """Sha256 of the canonical JSON."""
+        return hashlib.sha256(self.canonical_json()).hexdigest()
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of the record (draft 2020-12), as published in docs/screening.schema.json."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Screening.model_json_schema(mode="serialization")}

@@ -1,0 +1,61 @@
+"""Results as CSV for spreadsheets: one line per file and modality, safe to open."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from deepscreen.record import ModalityResult, Screening
+from deepscreen.report.wording import in_order
+
+COLUMNS = (
+    "path",
+    "sha256",
+    "kind",
+    "modality",
+    "verdict",
+    "authenticity_score",
+    "log10_lr",
+    "log10_lr_low",
+    "log10_lr_high",
+    "verbal",
+    "error",
+)
+# A spreadsheet runs a cell that begins with one of these as a formula; full-width forms are folded by some.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def csv_header() -> str:
+    """The line of column names, with its line break."""
+    return _line(COLUMNS)
+
+
+def csv_rows(path: str, screening: Screening | None, error: str | None) -> list[str]:
+    """One line, with its line break, per modality of the file; one line for a file that failed or has no modality.
+
+    Text that a spreadsheet would run as a formula begins with an apostrophe; figures are as in the record.
+    """
+    name, reason = _text(path), _text(error or "")
+    if screening is None:
+        return [_line([name, *[""] * 9, reason])]
+    head = [name, screening.media.sha256, screening.media.kind]
+    bodies = [[modality, *_result(result)] for modality, result in in_order(screening)]
+    return [_line([*head, *body, reason]) for body in bodies or [["", screening.overall.verdict, *[""] * 5]]]
+
+
+def _result(result: ModalityResult) -> list[str]:
+    figures = (result.authenticity_score, result.log10_lr, result.log10_lr_low, result.log10_lr_high)
+    return [result.verdict, *("" if figure is None else repr(figure) for figure in figures), _text(result.verbal)]
+
+
+def _text(text: str) -> str:
+    """UTF-8 can carry it, and no spreadsheet runs it."""
+    encodable = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return f"'{encodable}" if encodable.startswith(FORMULA_STARTS) else encodable
+
+
+def _line(cells: Sequence[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow(cells)
+    return buffer.getvalue()

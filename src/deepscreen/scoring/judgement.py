@@ -1,0 +1,133 @@
+"""From readings to the result of one modality: calibrated, fused, put into words, and decided. No threshold elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deepscreen.absence import NotScored
+from deepscreen.detectors.contract import DetectorCard, Scored, TimelinePoint
+from deepscreen.evidence.timeline import suspicious_spans
+from deepscreen.record import (
+    CalibratedReading,
+    Caveat,
+    Evidence,
+    ModalityResult,
+    Overall,
+    TimelineSpan,
+    Unscored,
+    Verdict,
+)
+from deepscreen.scoring.calibration import LN10, CalibratedLr
+from deepscreen.scoring.fusion import Scale
+from deepscreen.scoring.verdict import authenticity_score, combine_verdicts, decide, verbal_term
+from deepscreen.settings import VerdictPolicy
+
+Outcome = tuple[DetectorCard, Scored | NotScored]
+NOTHING_SCORED = "not screened"
+
+
+def judge(
+    modality: str,
+    outcomes: Sequence[Outcome],
+    *,
+    scale: Scale,
+    policy: VerdictPolicy,
+    evidence: Sequence[Evidence],
+    caveats: Sequence[Caveat],
+) -> ModalityResult:
+    """The result for *modality* from what each of its detectors gave."""
+    scored = [(card, outcome) for card, outcome in outcomes if isinstance(outcome, Scored)]
+    lrs = _reading_lrs(scored, scale)
+    logits = {card.name: outcome.reading.spoof_logit for card, outcome in scored}
+    joint = scale.modality_lr(modality, lrs, logits) if lrs else None
+    return ModalityResult(
+        verdict=_verdict(joint, bool(scored), policy),
+        authenticity_score=authenticity_score(joint.log10_lr, policy) if joint else None,
+        prior_spoof=policy.prior_spoof,
+        log10_lr=joint.log10_lr if joint else None,
+        log10_lr_low=joint.low if joint else None,
+        log10_lr_high=joint.high if joint else None,
+        log10_lr_limit=joint.limit if joint else None,
+        verbal=verbal_term(joint.log10_lr) if joint else NOTHING_SCORED,
+        readings=tuple(_reading(card, outcome, lrs.get(card.name)) for card, outcome in scored),
+        timeline=tuple(_span(p) for _, outcome in scored for p in outcome.timeline),
+        suspicious_spans=tuple(_span(p) for card, outcome in scored for p in spans_of(card, outcome, scale, policy)),
+        evidence=tuple(evidence),
+        not_scored=tuple(_unscored(outcome) for _, outcome in outcomes if isinstance(outcome, NotScored)),
+        caveats=tuple(caveats),
+    )
+
+
+def spans_of(card: DetectorCard, outcome: Scored, scale: Scale, policy: VerdictPolicy) -> tuple[TimelinePoint, ...]:
+    """Stretches of the timeline whose local log-odds, on the clip's calibration, reach the threshold for spoof."""
+    calibration = scale.calibrations.get(card.name)
+    if calibration is None or not outcome.timeline:
+        return ()
+    fit = calibration.strata[outcome.reading.stratum]
+    if fit.slope <= 0:
+        return ()
+    threshold = (policy.spoof_min_log10_lr * LN10 - fit.offset) / fit.slope
+    return suspicious_spans(outcome.timeline, threshold_logit=threshold)
+
+
+def overall(results: dict[str, ModalityResult]) -> Overall:
+    """The verdict over all modalities and the sentence that explains it."""
+    verdict = combine_verdicts([r.verdict for r in results.values()])
+    parts = [f"{name}: {_in_words(result)}" for name, result in results.items()]
+    return Overall(verdict=verdict, explanation=f"{_OPENING[verdict]} {'; '.join(parts)}.")
+
+
+_OPENING = {
+    Verdict.SPOOF_SUPPORTED: "At least one modality supports that the file is synthetic or manipulated.",
+    Verdict.BONA_FIDE_SUPPORTED: "Every modality that could be screened supports that the file is authentic.",
+    Verdict.INCONCLUSIVE: "The evidence does not decide between authentic and synthetic or manipulated.",
+    Verdict.NOT_SCREENED: "Nothing in the file could be screened.",
+}
+
+
+def _in_words(result: ModalityResult) -> str:
+    if result.log10_lr is None:
+        reasons = ", ".join(sorted({u.absence.value.replace("_", " ") for u in result.not_scored}))
+        return f"not screened ({reasons or 'no detector'})"
+    return f"{result.verbal} (log10 LR {result.log10_lr:+.2f}, 95 % {result.log10_lr_low:+.2f} to {result.log10_lr_high:+.2f})"
+
+
+def _verdict(joint: CalibratedLr | None, any_scored: bool, policy: VerdictPolicy) -> Verdict:
+    if joint is not None:
+        return decide(joint.log10_lr, policy)
+    return Verdict.INCONCLUSIVE if any_scored else Verdict.NOT_SCREENED
+
+
+def _reading_lrs(scored: Sequence[tuple[DetectorCard, Scored]], scale: Scale) -> dict[str, CalibratedLr]:
+    lrs = {}
+    for card, outcome in scored:
+        lr = scale.reading_lr(card.name, outcome.reading.spoof_logit, outcome.reading.stratum)
+        if lr is not None:
+            lrs[card.name] = lr
+    return lrs
+
+
+def _reading(card: DetectorCard, outcome: Scored, lr: CalibratedLr | None) -> CalibratedReading:
+    return CalibratedReading(
+        detector=card.name,
+        detector_version=card.version,
+        spoof_logit=outcome.reading.spoof_logit,
+        n_samples=outcome.reading.n_samples,
+        log10_lr=lr.log10_lr if lr else None,
+        log10_lr_low=lr.low if lr else None,
+        log10_lr_high=lr.high if lr else None,
+        stratum=outcome.reading.stratum if lr else None,
+    )
+
+
+def _span(point: TimelinePoint) -> TimelineSpan:
+    return TimelineSpan(
+        start_seconds=point.start_seconds,
+        end_seconds=point.end_seconds,
+        spoof_logit=point.spoof_logit,
+        track_id=point.track_id,
+    )
+
+
+def _unscored(outcome: NotScored) -> Unscored:
+    return Unscored(detector=outcome.detector, absence=outcome.absence, detail=outcome.detail)

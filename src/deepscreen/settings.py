@@ -1,0 +1,85 @@
+"""Settings, limits and the verdict policy: frozen records, read once at the edge (CLI, ``create_app``)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Literal
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from deepscreen.errors import ConfigError
+
+ENV_PREFIX = "DEEPSCREEN_"
+# Switches of the test and build recipes, not of the program; they are no settings.
+RECIPE_VARIABLES = frozenset({"DEEPSCREEN_REQUIRE_GPU", "DEEPSCREEN_SHARED"})
+MIB = 1024 * 1024
+
+
+class Limits(BaseModel):
+    """What a single evidence file may cost. Checked before work is done, and shown in ``/info``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_bytes: int = Field(4096 * MIB, ge=1, description="Largest file that is read, in bytes.")
+    max_pixels: int = Field(128_000_000, ge=1, description="Largest picture or video frame, in pixels.")
+    max_duration_seconds: float = Field(6 * 3600.0, gt=0, description="Longest video or audio, in seconds.")
+    max_frames: int = Field(64, ge=2, description="Most video frames that are scored in one clip.")
+    frames_per_second: float = Field(2.0, gt=0, le=30, description="Video sampling rate until max_frames is reached.")
+    max_faces: int = Field(8, ge=0, description="Most faces scored in one picture or frame, largest first.")
+    decode_memory_bytes: int = Field(3072 * MIB, ge=256 * MIB, description="Address space of the decoder process.")
+    decode_timeout_seconds: float = Field(120.0, gt=0, description="Longest wait for the decoder's next piece.")
+    overlay_max_pixels: int = Field(1_000_000, ge=10_000, description="Largest heatmap overlay, in pixels.")
+
+
+class VerdictPolicy(BaseModel):
+    """When evidence is called support for a hypothesis; between the two lies ``inconclusive``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prior_spoof: float = Field(0.5, gt=0, lt=1, description="Prior under which authenticity_score is stated.")
+    spoof_min_log10_lr: float = Field(1.0, gt=0, description="Least log10 LR for spoof_supported.")
+    bona_fide_max_log10_lr: float = Field(-1.0, lt=0, description="Greatest log10 LR for bona_fide_supported.")
+
+
+class Settings(BaseSettings):
+    """All settings of the program; each is also an environment variable ``DEEPSCREEN_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="Device that runs the networks.")
+    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="Number format of the backbones.")
+    weights_cache: Path | None = Field(None, description="Folder of pulled weights (default: see `deepscreen info`).")
+    host: str = Field("127.0.0.1", description="Address that `serve` binds to; loopback, unless allowed.")
+    port: int = Field(8321, ge=0, le=65535, description="Port that `serve` binds to.")
+    allow_unauthenticated_network: bool = Field(
+        False, description="Lets `serve` bind beyond loopback, without keys: only in a container published on loopback."
+    )
+    data_dir: Path | None = Field(None, description="Folder where `serve` keeps results (default: a temporary one).")
+    max_concurrent: int = Field(2, ge=1, le=64, description="Screenings that the service runs at once.")
+    max_waiting: int = Field(16, ge=0, le=4096, description="Requests that may wait for a place; beyond it: 429.")
+    limits: Limits = Field(default_factory=Limits, description="Bounds on a single evidence file.")
+    policy: VerdictPolicy = Field(default_factory=VerdictPolicy, description="Verdict thresholds and prior.")
+
+    def digest(self) -> str:
+        """Sha256 of the settings that can change a record (limits and policy), over canonical JSON."""
+        relevant = {"limits": self.limits.model_dump(mode="json"), "policy": self.policy.model_dump(mode="json")}
+        return hashlib.sha256(rfc8785.dumps(relevant)).hexdigest()
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment, with *overrides* on top; raises ConfigError that names what is wrong."""
+    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+    for variable in os.environ:
+        if not variable.startswith(ENV_PREFIX) or variable in RECIPE_VARIABLES:
+            continue
+        if variable.split("__")[0] not in known:
+            raise ConfigError(f"unknown setting {variable}; `deepscreen info` lists the settings")
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"wrong settings: {lines}") from error

@@ -1,0 +1,42 @@
+"""Laundering: what pictures go through on their way to an examiner, applied alike to both classes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from deepscreen.media.samples import Pixels
+
+JPEG_QUALITY = (30, 96)
+RESIZE_FACTOR = (0.4, 1.5)
+
+
+def launder(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """A copy after a random chain of resize, blur, noise and lossy coding; the size may change."""
+    out = pixels
+    if rng.random() < 0.6:
+        out = _resize(out, rng.uniform(*RESIZE_FACTOR))
+    if rng.random() < 0.2:
+        out = np.asarray(cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 1.5)), dtype=np.uint8)
+    if rng.random() < 0.2:
+        noise = rng.normal(0, rng.uniform(1, 6), out.shape)
+        out = np.clip(out + noise, 0, 255).astype(np.uint8)
+    if rng.random() < 0.9:
+        out = recode(out, ".jpg" if rng.random() < 0.8 else ".webp", int(rng.integers(*JPEG_QUALITY)))
+    return out
+
+
+def recode(pixels: Pixels, suffix: str, quality: int) -> Pixels:
+    """Through a lossy coder and back; ``suffix``: ".jpg" or ".webp"."""
+    flag = cv2.IMWRITE_JPEG_QUALITY if suffix == ".jpg" else cv2.IMWRITE_WEBP_QUALITY
+    _, data = cv2.imencode(suffix, np.ascontiguousarray(pixels[:, :, ::-1]), [flag, quality])
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise ValueError(f"recoding as {suffix} at quality {quality} gave nothing")
+    return np.ascontiguousarray(decoded[:, :, ::-1]).astype(np.uint8)
+
+
+def _resize(pixels: Pixels, factor: float) -> Pixels:
+    height, width = (max(32, round(side * factor)) for side in pixels.shape[:2])
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=method), dtype=np.uint8)

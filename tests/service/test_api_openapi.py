@@ -1,0 +1,80 @@
+"""The published OpenAPI document is the code's; the written page names every route and problem."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from deepscreen.api.app import openapi_json
+from deepscreen.api.examples import example_envelope
+from deepscreen.api.http_errors import PROBLEM_MEDIA_TYPE, STATUS_BY_ERROR, problem_type
+from deepscreen.api.wire import Problem, ScreeningEnvelope
+
+DOCS = Path(__file__).parents[2] / "docs"
+DOCUMENT = json.loads(openapi_json())
+OPERATIONS = [(path, method, what) for path, methods in DOCUMENT["paths"].items() for method, what in methods.items()]
+
+
+def test_published_document_is_current() -> None:
+    assert (DOCS / "openapi.json").read_text(encoding="utf-8") == openapi_json()
+
+
+def test_service_publishes_it_too(client: TestClient) -> None:
+    assert client.get("/openapi.json").json() == DOCUMENT
+
+
+def test_pages_that_load_scripts_from_elsewhere_are_off(client: TestClient) -> None:
+    assert [client.get(path).status_code for path in ("/docs", "/redoc")] == [404, 404]
+
+
+def test_every_route_is_documented() -> None:
+    assert {(method, path) for path, method, _ in OPERATIONS} == {
+        ("post", "/v1/screenings"),
+        ("get", "/v1/screenings/{screening_id}"),
+        ("get", "/v1/screenings/{screening_id}/record"),
+        ("get", "/v1/screenings/{screening_id}/evidence/{name}"),
+        ("get", "/info"),
+        ("get", "/livez"),
+        ("get", "/readyz"),
+    }
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=lambda value: str(value)[:40])
+def test_every_error_is_documented_as_a_problem_with_an_example(path: str, method: str, operation: dict) -> None:
+    errors = {status: entry for status, entry in operation["responses"].items() if status >= "400"}
+    assert {"403", "421", "500"} <= set(errors)
+    for status, entry in errors.items():
+        if status == "default":
+            continue
+        example = Problem.model_validate(entry["content"][PROBLEM_MEDIA_TYPE]["example"])
+        assert str(example.status) == status
+
+
+def test_screening_documents_every_status_that_its_errors_have() -> None:
+    documented = set(DOCUMENT["paths"]["/v1/screenings"]["post"]["responses"])
+    assert {str(int(status)) for status in STATUS_BY_ERROR.values()} <= documented | {"404"}
+
+
+def test_every_reference_leads_somewhere() -> None:
+    names = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(DOCUMENT)))
+    assert names - {"HTTPValidationError", "ValidationError"} == set(DOCUMENT["components"]["schemas"])
+
+
+def test_example_is_a_valid_envelope() -> None:
+    example = DOCUMENT["paths"]["/v1/screenings"]["post"]["responses"]["201"]["content"]["application/json"]["example"]
+    assert ScreeningEnvelope.model_validate(example) == example_envelope()
+
+
+def test_written_page_names_every_route_problem_and_status() -> None:
+    page = (DOCS / "http-api.md").read_text(encoding="utf-8")
+    for path, method, _ in OPERATIONS:
+        assert f"`{method.upper()} {path.replace('screening_id', 'id')}`" in page, path
+    bases = {"DeepscreenError", "MediaError", "WeightsError", "DetectorError", "RequestError", "ServiceError"}
+    for kind, status in STATUS_BY_ERROR.items():
+        if kind.__name__ not in bases:
+            name = problem_type(kind.__name__).removeprefix("urn:deepscreen:problem:")
+            assert re.search(rf"^\| {int(status)} \| `{name}` \|", page, re.MULTILINE), (name, int(status))
