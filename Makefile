@@ -33,11 +33,11 @@ $(BIN)/pip: | system
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/pip
 	@scripts/announce.sh packages $(TORCH)
 	$(if $(filter cpu,$(TORCH)),$(PIP) install -c constraints.txt --index-url $(TORCH_CPU_INDEX) torch torchvision)
-	$(PIP) install -c constraints.txt -e '.[convert]'
+	$(PIP) install -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install -c constraints.txt -e '.[convert,dev]'
+	$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $@
 
 .PHONY: install dev weights
@@ -52,7 +52,9 @@ weights: install  ## pull and prove the pretrained weights
 
 .PHONY: demo serve
 demo: weights  ## install, pull the weights, screen sample_media/, show the table
-	$(BIN)/deepscreen scan sample_media --out $(DEMO_OUT)
+	@rm -rf $(DEMO_OUT)
+	@# Exit code 1 says that a file could not be screened: README.md is text, and is listed as such.
+	$(BIN)/deepscreen scan sample_media --out $(DEMO_OUT) || [ $$? -eq 1 ]
 	@echo "Heatmaps and explanations: file://$(abspath $(DEMO_OUT))/index.html"
 
 serve: weights  ## the HTTP service on 127.0.0.1

@@ -15,6 +15,7 @@ from deepscreen.faces import Face, FaceLocator
 from media_recipes.pictures import Pixels, swap_face
 from media_recipes.sounds import RATE_HZ, Samples
 
+BITEXACT = {"fflags": "+bitexact"}  # no random ids or dates in the container
 LANDMARK_MEMORY = 0.5  # share of the last frame's landmarks, against jitter
 
 
@@ -59,7 +60,7 @@ def swap_in_clip(
 
 def write(path: Path, frames: Iterator[Pixels], *, rate: int, sound: Samples | None, encoding: Encoding) -> None:
     """One clip, its sound track cut or padded to nothing: give a sound of the clip's length."""
-    with av.open(str(path), "w", format=encoding.container) as target:
+    with av.open(str(path), "w", format=encoding.container, options=BITEXACT) as target:
         first = next(frames)
         height, width = first.shape[0] & ~1, first.shape[1] & ~1  # 4:2:0 has no odd sizes
         video = cast(

@@ -72,7 +72,7 @@ def write_pcm(path: Path, samples: Samples, *, rate_hz: int = RATE_HZ) -> None:
 
 def write_opus(path: Path, samples: Samples, *, bit_rate: int = 32_000) -> None:
     """Ogg Opus."""
-    with av.open(str(path), "w", format="ogg") as target:
+    with av.open(str(path), "w", format="ogg", options={"fflags": "+bitexact"}) as target:
         stream = target.add_stream("libopus", rate=48_000, layout="mono")
         stream.bit_rate = bit_rate
         resampler = av.AudioResampler(format="flt", layout="mono", rate=48_000, frame_size=960)

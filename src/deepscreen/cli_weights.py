@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,11 +15,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Column, Table
 
 from deepscreen.errors import ConfigError, DeepscreenError, WeightsError
-from deepscreen.settings import load_settings
-from deepscreen.weights.bundle import import_bundle, write_bundle
-from deepscreen.weights.manifest import WeightsRow, Wheel
-from deepscreen.weights.pull import PullPlan, plan_pull, pull
-from deepscreen.weights.store import WeightsStore
+
+if TYPE_CHECKING:
+    from deepscreen.weights.manifest import WeightsRow, Wheel
+    from deepscreen.weights.pull import PullPlan
+    from deepscreen.weights.store import WeightsStore
 
 EXIT_WEIGHTS = 3  # weights are missing, changed or not to be had
 EXIT_CONFIG = 2
@@ -38,6 +38,8 @@ def pull_command(
     ] = None,
 ) -> None:  # fmt: skip
     """Download, convert and prove what is missing in the weights cache."""
+    from deepscreen.weights.pull import plan_pull, pull
+
     console = Console(stderr=True)
     with _errors_to_exit_codes(console):
         store = _store()
@@ -77,6 +79,8 @@ def verify_command() -> None:
 @app.command("bundle")
 def bundle_command(out: Annotated[Path, typer.Argument(help="The tar file to write.", show_default=False)]) -> None:
     """Write all pulled weights, the manifest and the licence texts to one tar for machines without network."""
+    from deepscreen.weights.bundle import write_bundle
+
     console = Console(stderr=True)
     with _errors_to_exit_codes(console), console.status("Proving and packing"):
         write_bundle(_store(), out)
@@ -88,6 +92,8 @@ def import_command(
     bundle: Annotated[Path, typer.Argument(help="A tar made by `weights bundle`.", show_default=False)],
 ) -> None:
     """Prove the files of a bundle against the installed manifest, then install them."""
+    from deepscreen.weights.bundle import import_bundle
+
     console = Console(stderr=True)
     with _errors_to_exit_codes(console), console.status("Proving and installing"):
         rows = import_bundle(_store(), bundle, lambda: console.print("Waiting for another pull or import to finish"))
@@ -117,6 +123,9 @@ class _ProgressBars:
 
 
 def _store() -> WeightsStore:
+    from deepscreen.settings import load_settings
+    from deepscreen.weights.store import WeightsStore
+
     return WeightsStore.from_settings(load_settings())
 
 

@@ -59,7 +59,7 @@ class FeatureCache:
     """Features by file, kept as one .npz a file under *folder*; computed where they are missing."""
 
     def __init__(self, folder: Path, clip: ClipFeatures, locator: FaceLocator, *, seed: int) -> None:
-        self._folder, self._clip, self._locator, self._seed = folder, clip, locator, seed
+        self._folder, self._clip, self.locator, self._seed = folder, clip, locator, seed
         folder.mkdir(parents=True, exist_ok=True)
 
     def features(self, file: LabelledFile) -> list[ViewFeatures]:
@@ -85,7 +85,7 @@ class FeatureCache:
             yield self._laundered_blend(file, "spliced", "whole", spliced, rng, lambda p: whole_view(p).pixels)
 
     def _faces(self, file: LabelledFile, pixels: Pixels) -> Iterator[ViewFeatures]:
-        faces = [f for f in self._locator.locate(pixels, max_faces=1) if f.size_px >= MIN_FACE_PX]
+        faces = [f for f in self.locator.locate(pixels, max_faces=1) if f.size_px >= MIN_FACE_PX]
         for face in faces:
             yield self._view(file, "base", "face", file.label, face_view(pixels, face).pixels, None)
             around = neighbourhood(pixels, face)

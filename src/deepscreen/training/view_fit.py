@@ -34,84 +34,15 @@ WHOLLY_SYNTHETIC = frozenset(
 )
 
 
-def cross_fitted_pool(
-    parts: FloatArray, labels: NDArray[np.int64], folds: NDArray[np.int64], weights: FloatArray
+def cross_fitted(
+    parts: FloatArray, labels: NDArray[np.int64], folds: NDArray[np.int64], weights: FloatArray, *, l2: float
 ) -> FloatArray:
-    """Joins held-out parts by a regression fitted on the other folds' parts."""
+    """Logits of held-out *parts* (n, d), joined by a regression that was fitted on the other folds' parts."""
     logits = np.zeros(len(parts))
     for fold in np.unique(folds):
         train = folds != fold
-        logits[~train] = fit_logistic(parts[train], labels[train], weights[train], l2=POOL_L2).logit(parts[~train])
+        logits[~train] = fit_logistic(parts[train], labels[train], weights[train], l2=l2).logit(parts[~train])
     return logits
-ReadViews = Callable[[LabelledFile], Iterable[ViewFeatures]]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Rows:
-    """Class tokens and bookkeeping of all views of one subject; patches stay in the cache."""
-
-    files: list[LabelledFile]  # one a row
-    variants: list[str]
-    labels: NDArray[np.int64]
-    classes: NDArray[np.float32]  # (n, 7 * 768)
-    folds: NDArray[np.int64]
-    weights: FloatArray
-
-    @property
-    def is_base(self) -> NDArray[np.bool_]:
-        """Rows that are scored: the files as they are, one row a file."""
-        return np.array([variant == "base" for variant in self.variants])
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class HeldOut:
-    """Source-held-out results of the base rows, in their order, and what the bare last-block probe gave."""
-
-    files: list[LabelledFile]
-    labels: NDArray[np.int64]
-    spoof_logits: FloatArray
-    probe_logits: FloatArray
-
-
-def collect(files: Sequence[LabelledFile], folds: NDArray[np.int64], subject: str, read: ReadViews) -> Rows:
-    """All views of *subject*; ``folds[i]`` is the fold of ``files[i]``."""
-    rows = [(file, int(fold), v) for file, fold in zip(files, folds, strict=True) for v in read(file) if v.subject == subject]
-    labels = np.array([v.label for _, _, v in rows])
-    return Rows(
-        files=[file for file, _, _ in rows],
-        variants=[v.variant for _, _, v in rows],
-        labels=labels,
-        classes=np.stack([v.classes.ravel() for _, _, v in rows]),
-        folds=np.array([fold for _, fold, _ in rows]),
-        weights=source_weights([file.source for file, _, _ in rows], labels.tolist()),
-    )
-
-
-def gather_moments(
-    files: Sequence[LabelledFile], folds: NDArray[np.int64], rows: Rows, subject: str, read: ReadViews, *, seed: int
-) -> dict[int, FoldMoments]:
-    """Patch moments by fold, from one pass over the cache."""
-    moments: dict[int, FoldMoments] = {
-        int(fold): {0: PatchMoments.empty(PATCH_WIDTH), 1: PatchMoments.empty(PATCH_WIDTH)} for fold in np.unique(folds)
-    }
-    weight_of = {(f.key, v): w for f, v, w in zip(rows.files, rows.variants, rows.weights, strict=True)}
-    for file, fold in zip(files, folds, strict=True):
-        for view in read(file):
-            if view.subject != subject or not _teaches_patches(file, view):
-                continue
-            labels = patch_labels(view.mask, view.label, len(view.patches))
-            patches = view.patches.astype(np.float32)
-            rng = item_rng(f"{file.key}|{view.variant}", "patch-sample", seed)
-            for label in (0, 1):
-                part = patches[labels == label]
-                share = len(part) / len(patches)
-                moments[int(fold)][label].add(part, weight_of[(file.key, view.variant)] * share, rng)
-    return moments
-
-
-def _teaches_patches(file: LabelledFile, view: ViewFeatures) -> bool:
-    """A local forgery without a mask says nothing about its single patches."""
-    return view.mask is not None or view.label == 0 or file.kind in WHOLLY_SYNTHETIC
 
 
 def fit_view_head(rows: Rows, moments: dict[int, FoldMoments], subject: str, read: ReadViews) -> tuple[ViewHead, HeldOut]:
@@ -121,19 +52,27 @@ def fit_view_head(rows: Rows, moments: dict[int, FoldMoments], subject: str, rea
     """
     base = np.flatnonzero(rows.is_base)
     parts, probe = np.zeros((len(base), 3)), np.zeros(len(base))
-    for fold in np.unique(rows.folds):
-        train, test = rows.folds != fold, np.flatnonzero(rows.folds[base] == fold)
-        head = _fit_parts(rows, train, [m for f, m in moments.items() if f != fold])
+    for fold, head in fold_heads(rows, moments).items():
+        test = np.flatnonzero(rows.folds[base] == fold)
         parts[test] = _parts(rows, base[test], head, subject, read)
-        probe[test] = _last_block_probe(rows, train, base[test])
+        probe[test] = _last_block_probe(rows, rows.folds != fold, base[test])
     labels, folds, weights = rows.labels[base], rows.folds[base], rows.weights[base]
-    logits = cross_fitted_pool(parts, labels, folds, weights)
+    logits = cross_fitted(parts, labels, folds, weights, l2=POOL_L2)
     pool = fit_logistic(parts, labels, weights, l2=POOL_L2)
-    whole = _fit_parts(rows, np.ones(len(rows.labels), dtype=bool), list(moments.values()))
+    whole = fit_parts(rows, np.ones(len(rows.labels), dtype=bool), list(moments.values()))
     return ViewHead(whole.classes, whole.patches, pool), HeldOut([rows.files[k] for k in base], labels, logits, probe)
 
 
-def _fit_parts(rows: Rows, train: NDArray[np.bool_], moments: list[FoldMoments]) -> ViewHead:
+def fold_heads(rows: Rows, moments: dict[int, FoldMoments]) -> dict[int, ViewHead]:
+    """For each fold the head fitted on all others; its pool passes the class logit on."""
+    return {
+        int(fold): fit_parts(rows, rows.folds != fold, [m for f, m in moments.items() if f != fold])
+        for fold in np.unique(rows.folds)
+    }
+
+
+def fit_parts(rows: Rows, train: NDArray[np.bool_], moments: list[FoldMoments]) -> ViewHead:
+    """Class and patch heads on the rows *train* and the folds' *moments*."""
     classes = fit_logistic(rows.classes[train], rows.labels[train], rows.weights[train], l2=CLASS_L2)
     unit = LinearHead(np.zeros(3), np.ones(3), np.array([1.0, 0.0, 0.0]), 0.0)
     return ViewHead(classes, fit_patches(moments, ridge=PATCH_RIDGE), unit)

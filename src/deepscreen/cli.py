@@ -1,0 +1,199 @@
+"""The command line: thin, and quick to start; everything heavy is loaded by the command that needs it.
+
+Exit codes: 0 all files screened; 1 at least one file could not be screened; 2 wrong option or setting;
+3 weights or calibrations missing or changed; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from deepscreen import cli_fit, cli_weights
+from deepscreen.errors import CalibrationError, ConfigError, DeepscreenError, WeightsError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from deepscreen.scan import ScannedFile
+    from deepscreen.screening import ScreeningDesk
+    from deepscreen.settings import Settings
+
+EXIT_FAILED_FILES, EXIT_CONFIG, EXIT_WEIGHTS, EXIT_INTERRUPTED = 1, 2, 3, 130
+HELP = """Screen images, videos and sound for deepfakes: calibrated, explained, offline.
+
+Exit codes: 0 all files screened, 1 at least one could not be, 2 wrong option or setting, 3 weights missing or changed,
+130 interrupted."""
+
+app = typer.Typer(no_args_is_help=True, help=HELP, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.add_typer(cli_weights.app, name="weights")
+app.add_typer(cli_fit.app, name="fit")
+
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")]
+Precision = Annotated[str | None, typer.Option(help="auto, bf16 or fp32.", show_default="auto")]
+
+
+@app.command()
+def screen(
+    files: Annotated[list[Path], typer.Argument(help="Images, videos or sound files.")],
+    json: Annotated[bool, typer.Option("--json", help="One envelope a line with the canonical record.")] = False,
+    evidence: Annotated[Path | None, typer.Option(help="Folder for the evidence pictures.")] = None,
+    device: Device = None,
+    precision: Precision = None,
+) -> None:
+    """Screen single files and print a table, or records with --json."""
+    with _errors_to_exit_codes(), _desk(device, precision) as desk:
+        failed = _screen_files(files, desk, as_json=json, evidence=evidence)
+    raise typer.Exit(EXIT_FAILED_FILES if failed else 0)
+
+
+def _screen_files(files: list[Path], desk: ScreeningDesk, *, as_json: bool, evidence: Path | None) -> int:
+    import os
+
+    from deepscreen.report.as_json import envelope_line
+    from deepscreen.scan import scan_file
+
+    items = []
+    with _progress() as progress:
+        task = progress.add_task("screening", total=len(files))
+        for path in files:
+            item = scan_file(Path(), path, evidence, desk)
+            progress.advance(task)
+            items.append(item)
+            if as_json:
+                sys.stdout.buffer.write(envelope_line(os.fsencode(path), screening=item.screening, error=item.error))
+                sys.stdout.buffer.flush()
+    if not as_json:
+        _print_table(items)
+    return sum(item.error is not None for item in items)
+
+
+@app.command()
+def scan(
+    folder: Annotated[Path, typer.Argument(help="Folder whose files are screened, with all folders below it.")],
+    out: Annotated[Path, typer.Option(help="Folder for records.jsonl, records.csv, evidence/ and index.html.")],
+    device: Device = None,
+    precision: Precision = None,
+) -> None:
+    """Screen every file below a folder; the inputs are never touched."""
+    from deepscreen.scan import INDEX_NAME, ScannedFile, list_files
+    from deepscreen.scan import scan as scan_folder
+
+    with _errors_to_exit_codes():
+        total = len(list_files(folder))
+        with _desk(device, precision) as desk, _progress() as progress:
+            task = progress.add_task("screening", total=total)
+
+            def on_file(_: ScannedFile) -> None:
+                progress.advance(task)
+
+            scanned = scan_folder(folder, out, desk=desk, on_file=on_file)
+        _print_table(scanned)
+        failed = sum(item.error is not None for item in scanned)
+        typer.echo(f"{len(scanned)} files: {len(scanned) - failed} screened, {failed} failed.")
+        typer.echo(f"Index with heatmaps: {(out / INDEX_NAME).resolve()}")
+    raise typer.Exit(EXIT_FAILED_FILES if failed else 0)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Loopback address to bind to.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.", show_default="8321")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder where results are kept.")] = None,
+    device: Device = None,
+    precision: Precision = None,
+) -> None:
+    """Run the HTTP service on this machine's loopback address."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with _errors_to_exit_codes():
+        from deepscreen.api.server import serve as serve_http
+
+        settings = _settings(device, precision, host=host, port=port, data_dir=data_dir)
+        serve_http(settings, announce=typer.echo)
+
+
+@app.command()
+def info() -> None:
+    """Show version, folders, device, precision, limits and all settings."""
+    with _errors_to_exit_codes():
+        from deepscreen.cli_info import print_info
+
+        print_info(_settings(None, None))
+
+
+@app.command()
+def detectors() -> None:
+    """Show the detectors: what each looks for, on what, with which weights."""
+    with _errors_to_exit_codes():
+        from deepscreen.cli_info import print_detectors
+
+        print_detectors()
+
+
+def main() -> None:
+    """Entry point of the ``deepscreen`` command."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _settings(device: str | None, precision: str | None, **others: object) -> Settings:
+    from deepscreen.settings import load_settings
+
+    given = {"device": device, "precision": precision, **others}
+    return load_settings(**{name: value for name, value in given.items() if value is not None})
+
+
+@contextmanager
+def _desk(device: str | None, precision: str | None) -> Iterator[ScreeningDesk]:
+    console = Console(stderr=True)
+    with console.status("loading and proving the weights"):
+        from deepscreen.screening import ScreeningDesk
+
+        desk = ScreeningDesk.build(_settings(device, precision))
+    try:
+        yield desk
+    finally:
+        desk.close()
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        yield progress
+
+
+def _print_table(items: list[ScannedFile]) -> None:
+    from deepscreen.report.as_table import TableRow, results_table
+
+    rows = [
+        TableRow(str(i.path), i.screening, f"{type(i.error).__name__}: {i.error}" if i.error else None, i.seconds)
+        for i in items
+    ]
+    Console().print(results_table(rows))
+
+
+@contextmanager
+def _errors_to_exit_codes() -> Iterator[None]:
+    try:
+        yield
+    except DeepscreenError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(_exit_code(error)) from error
+
+
+def _exit_code(error: DeepscreenError) -> int:
+    if isinstance(error, WeightsError | CalibrationError):
+        return EXIT_WEIGHTS
+    return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED_FILES

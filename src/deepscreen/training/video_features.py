@@ -1,0 +1,76 @@
+"""Backbone features of labelled clips: a few frames as wholes and their largest face, kept in a cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepscreen.detectors.clip_features import ClipFeatures
+from deepscreen.detectors.views import MIN_FACE_PX, MIN_PICTURE_PX, face_view, whole_view
+from deepscreen.faces import FaceLocator
+from deepscreen.media.intake import take_in
+from deepscreen.media.samples import Frame, SamplingPlan
+from deepscreen.media.sandbox import Decoder
+from deepscreen.settings import Limits
+from deepscreen.training.image_features import ViewFeatures, load_views, save_views
+from deepscreen.training.labelled import LabelledFile
+
+FRAMES_PER_CLIP = 6
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ClipViews:
+    """The views of one clip, in order of time."""
+
+    frames: list[ViewFeatures]
+    faces: list[ViewFeatures]
+
+    @property
+    def mean_classes(self) -> NDArray[np.float32]:
+        """Mean class tokens over frames, flattened: a linear head's logit of it is the mean of its frame logits."""
+        return np.mean([v.classes.ravel() for v in self.frames], axis=0, dtype=np.float64).astype(np.float32)
+
+
+class VideoFeatureCache:
+    """Features by clip, kept as one .npz a clip; clips go through the same decoder as evidence does."""
+
+    def __init__(self, folder: Path, clip: ClipFeatures, locator: FaceLocator, decoder: Decoder) -> None:
+        self._folder, self._clip, self._locator, self._decoder = folder, clip, locator, decoder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def features(self, file: LabelledFile) -> ClipViews:
+        """All views of one clip."""
+        name = hashlib.sha256(f"{self._clip.identity}|{FRAMES_PER_CLIP}|{file.key}".encode()).hexdigest()[:32]
+        path = self._folder / f"{name}.npz"
+        if not path.exists():
+            save_views(path, list(self._compute(file)))
+        views = load_views(path)
+        return ClipViews([v for v in views if v.subject == "whole"], [v for v in views if v.subject == "face"])
+
+    def _compute(self, file: LabelledFile) -> Iterator[ViewFeatures]:
+        for frame in self._frames(file):
+            if min(frame.pixels.shape[:2]) < MIN_PICTURE_PX:
+                continue
+            yield self._view(file, frame, "whole", whole_view(frame.pixels).pixels)
+            faces = self._locator.locate(frame.pixels, max_faces=1)
+            if faces and faces[0].size_px >= MIN_FACE_PX:
+                yield self._view(file, frame, "face", face_view(frame.pixels, faces[0]).pixels)
+
+    def _frames(self, file: LabelledFile) -> Iterator[Frame]:
+        intake = take_in(file.path, limits=Limits())
+        stream = self._decoder.examine(intake).facts.stream("video")
+        seconds = (stream.duration_seconds_measured or stream.duration_seconds_claimed or 0.1) if stream else 0.1
+        step = seconds / FRAMES_PER_CLIP
+        plan = SamplingPlan(tuple(round((k + 0.5) * step, 6) for k in range(FRAMES_PER_CLIP)))
+        return self._decoder.frames(intake, plan)
+
+    def _view(self, file: LabelledFile, frame: Frame, subject: str, view: NDArray[np.uint8]) -> ViewFeatures:
+        tokens = self._clip.tokens([view])[0]
+        variant = f"{frame.pts_seconds:.3f}"
+        patches = tokens.patches.astype(np.float16)
+        return ViewFeatures(file.key, variant, subject, file.label, tokens.classes, patches, None)
