@@ -13,7 +13,7 @@ PYTHON ?= $(shell scripts/find_python.sh)
 TORCH ?= default
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 DEMO_OUT := out/demo
-DOCS_MODULE := deepscreen.report.docs
+DOCS_MODULE := deepscreen.cli_docs
 
 .PHONY: help
 help:  ## this list

@@ -22,7 +22,7 @@ def __getattr__(name: str) -> Any:
     """Public names are loaded when they are first used: importing the package must not load torch."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415
+    from importlib import import_module
 
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value

@@ -83,7 +83,7 @@ def scan(
     precision: Precision = None,
 ) -> None:
     """Screen every file below a folder; the inputs are never touched."""
-    from deepscreen.scan import INDEX_NAME, ScannedFile, list_files
+    from deepscreen.scan import INDEX_NAME, list_files
     from deepscreen.scan import scan as scan_folder
 
     with _errors_to_exit_codes():
@@ -167,7 +167,14 @@ def _desk(device: str | None, precision: str | None) -> Iterator[ScreeningDesk]:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as progress:

@@ -1,24 +1,24 @@
 """Everything Deepscreen raises on purpose.
 
-    DeepscreenError
-    ├── MediaError                the file is the problem, not the software
-    │   ├── UnreadableMedia       not a regular file, gone, or no permission
-    │   ├── EmptyMedia            zero bytes
-    │   ├── UnsupportedMedia      content is no image, video or audio that is read here
-    │   ├── MediaTooLarge         more bytes, pixels or seconds than the limits allow
-    │   ├── UndecodableMedia      right kind, broken content
-    │   ├── DecodeTimeout         decoding took longer than the limit
-    │   └── DecoderCrashed        the sandboxed decoder died (signal, out of memory)
-    ├── WeightsError              the installation is the problem; refuse to start
-    │   ├── ManifestInvalid       weights/manifest.toml breaks its own rules
-    │   ├── WeightsMissing        a file that the manifest names is not there
-    │   ├── WeightsMismatch       a file's sha256 is not the manifest's
-    │   └── WeightsUnavailable    no source gave the file (pull, import)
-    ├── DetectorError
-    │   └── InferenceFailed       a network gave no finite number
-    ├── CalibrationError          a calibration file is missing or does not belong to its head
-    ├── Overloaded                no free place; try again later
-    └── ConfigError               a setting or an option is wrong
+DeepscreenError
+├── MediaError                the file is the problem, not the software
+│   ├── UnreadableMedia       not a regular file, gone, or no permission
+│   ├── EmptyMedia            zero bytes
+│   ├── UnsupportedMedia      content is no image, video or audio that is read here
+│   ├── MediaTooLarge         more bytes, pixels or seconds than the limits allow
+│   ├── UndecodableMedia      right kind, broken content
+│   ├── DecodeTimeout         decoding took longer than the limit
+│   └── DecoderCrashed        the sandboxed decoder died (signal, out of memory)
+├── WeightsError              the installation is the problem; refuse to start
+│   ├── ManifestInvalid       weights/manifest.toml breaks its own rules
+│   ├── WeightsMissing        a file that the manifest names is not there
+│   ├── WeightsMismatch       a file's sha256 is not the manifest's
+│   └── WeightsUnavailable    no source gave the file (pull, import)
+├── DetectorError
+│   └── InferenceFailed       a network gave no finite number
+├── CalibrationError          a calibration file is missing or does not belong to its head
+├── Overloaded                no free place; try again later
+└── ConfigError               a setting or an option is wrong
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from deepscreen.media.samples import Pixels
 
 DETECT_LONG_SIDE_PX = 640  # 18 ms on two cores; finds faces down to about 1/40 of the long side
+MIN_SHORT_SIDE_PX = 16  # of the picture after scaling; a strip of a few pixels would be scaled to none
 MIN_CONFIDENCE = 0.7
 NMS_THRESHOLD = 0.3
 MAX_CANDIDATES = 200
@@ -26,7 +27,7 @@ TRACK_MAX_GAP_SECONDS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A located face in source pixels: box, five landmarks (eyes, nose, mouth corners; (5, 2)), confidence in [0, 1]."""
+    """A located face in source pixels: box, five landmarks (eyes, nose, mouth corners), confidence in [0, 1]."""
 
     box_xyxy_px: tuple[float, float, float, float]
     landmarks_px: tuple[tuple[float, float], ...]
@@ -41,7 +42,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class FaceCrop:
-    """A square, upright crop around a face. ``to_source`` (2, 3) maps (u, v, 1), u and v in [0, 1], to source pixels."""
+    """A square, upright crop. ``to_source`` (2, 3) maps (u, v, 1), u and v in [0, 1], to source pixels."""
 
     pixels: Pixels
     to_source: NDArray[np.float64]
@@ -51,15 +52,17 @@ class FaceLocator:
     """Finds faces in pictures of any size. Not safe for use by several threads at once: make one per thread."""
 
     def __init__(self, onnx_path: Path) -> None:
-        self._net = cv2.FaceDetectorYN.create(str(onnx_path), "", (320, 320), MIN_CONFIDENCE, NMS_THRESHOLD, MAX_CANDIDATES)
+        self._net = cv2.FaceDetectorYN.create(
+            str(onnx_path), "", (320, 320), MIN_CONFIDENCE, NMS_THRESHOLD, MAX_CANDIDATES
+        )
 
     def locate(self, pixels: Pixels, *, max_faces: int) -> tuple[Face, ...]:
         """Up to *max_faces* faces, largest first. ``pixels``: uint8 RGB (height, width, 3)."""
         height, width = pixels.shape[:2]
         scale = min(1.0, DETECT_LONG_SIDE_PX / max(height, width))
-        small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
-        if min(small.shape[:2]) < 16:
+        if min(height, width) * scale < MIN_SHORT_SIDE_PX:
             return ()
+        small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
         self._net.setInputSize((small.shape[1], small.shape[0]))
         _, rows = self._net.detect(np.ascontiguousarray(small[:, :, ::-1]))
         faces = [] if rows is None else [_face_from_row(row, small.shape, (height, width)) for row in rows]
@@ -75,7 +78,7 @@ def _face_from_row(row: NDArray[np.float32], small_shape: tuple[int, ...], shape
 
 
 def crop_face(pixels: Pixels, face: Face, *, size_px: int) -> FaceCrop:
-    """The face turned so that the eyes are level, in a square of *size_px*; outside the picture the border is repeated."""
+    """The face with level eyes in a square of *size_px*; outside the picture the border is repeated."""
     right_eye, left_eye = np.array(face.landmarks_px[0]), np.array(face.landmarks_px[1])
     across = left_eye - right_eye
     angle = float(np.arctan2(across[1], across[0])) if np.hypot(*across) > 1 else 0.0
@@ -109,7 +112,9 @@ def _shrunk_neighbourhood(
     """Only the part around the square, shrunk by an integer factor: a large picture is not resized for one face."""
     corners = to_source @ np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]], dtype=np.float64)
     height, width = pixels.shape[:2]
-    left, top = (int(np.clip(v, 0, limit - 1)) for v, limit in zip(np.floor(corners.min(axis=1)), (width, height), strict=True))
+    left, top = (
+        int(np.clip(v, 0, limit - 1)) for v, limit in zip(np.floor(corners.min(axis=1)), (width, height), strict=True)
+    )
     right, bottom = (
         int(np.clip(v, low + 1, limit))
         for v, low, limit in zip(np.ceil(corners.max(axis=1)), (left, top), (width, height), strict=True)
@@ -143,7 +148,11 @@ class FaceTracker:
         """Track ids for *faces*, in their order. Call with frames in order of time."""
         self._last = {i: v for i, v in self._last.items() if pts_seconds - v[1] <= TRACK_MAX_GAP_SECONDS}
         pairs = sorted(
-            ((intersection_over_union(face, old), k, i) for k, face in enumerate(faces) for i, (old, _) in self._last.items()),
+            (
+                (intersection_over_union(face, old), k, i)
+                for k, face in enumerate(faces)
+                for i, (old, _) in self._last.items()
+            ),
             reverse=True,
         )
         ids: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""The screening record, schema version 1: what was examined, how strongly the evidence speaks, where, when, and by what.
+"""The screening record, schema version 1: what was examined, how strongly the evidence speaks, where, when, by what.
 
 The record holds no file name, path, time, id or user: those belong to the envelope around it. The same bytes under the
 same method give the same record, byte for byte. Fields are only added within a schema version.
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deepscreen.absence import Absence
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 ModalityName = Literal["image", "video", "audio"]
 
 
@@ -192,4 +192,7 @@ class Screening(_Record):
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema of the record (draft 2020-12), as published in docs/screening.schema.json."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Screening.model_json_schema(mode="serialization")}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Screening.model_json_schema(mode="serialization"),
+    }

@@ -32,13 +32,13 @@ class ScannedFile:
 
 
 def list_files(folder: Path) -> list[Path]:
-    """All entries below *folder* that are not folders, relative to it, in byte order; links are not followed."""
+    """All entries below *folder* that are not folders, relative to it, in byte order; linked folders are entries."""
     if not folder.is_dir():
         raise ConfigError(f"{shown(str(folder))}: not a folder; to screen a single file use `deepscreen screen`")
     found = [
         Path(base, name).relative_to(folder)
-        for base, _, names in os.walk(folder, onerror=_raise, followlinks=False)
-        for name in names
+        for base, folders, names in os.walk(folder, onerror=_raise, followlinks=False)
+        for name in (*names, *(name for name in folders if Path(base, name).is_symlink()))
     ]
     return sorted(found, key=os.fsencode)
 

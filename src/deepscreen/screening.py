@@ -107,7 +107,7 @@ class ScreeningDesk:
     @classmethod
     def with_fake_detectors(cls, settings: Settings) -> ScreeningDesk:
         """A desk with real intake and decoding but FakeDetector networks: for tests of everything around them."""
-        from deepscreen.method import fake_method  # noqa: PLC0415 - a test seam, not loaded in service
+        from deepscreen.method import fake_method
 
         method = fake_method(settings)
         return cls(
@@ -129,14 +129,17 @@ class ScreeningDesk:
         if examined.still is not None:
             results = {"image": self._screen_still(examined.still, bench)}
         elif facts.kind == "video":
-            results = {"video": self._screen_clip(intake, facts, bench), "audio": self._screen_sound(intake, facts, bench)}
+            results = {
+                "video": self._screen_clip(intake, facts, bench),
+                "audio": self._screen_sound(intake, facts, bench),
+            }
         else:
             results = {"audio": self._screen_sound(intake, facts, bench)}
         screening = Screening(
             media=_media(intake, facts),
             modalities=results,
             findings=tuple(Finding(code=f.code, message=f.message) for f in facts.facts),
-            overall=overall(dict(results)),
+            overall=overall(results),
             provenance=self.provenance,
         )
         return Screened(screening, bench.artefacts, bench.stage_seconds, bench.thumbnail)
@@ -199,7 +202,13 @@ class ScreeningDesk:
         return outcomes
 
     def _conclude(
-        self, modality: Modality, outcomes: list[Outcome], bench: _Bench, *, pixels: Pixels | None, duration_seconds: float
+        self,
+        modality: Modality,
+        outcomes: list[Outcome],
+        bench: _Bench,
+        *,
+        pixels: Pixels | None,
+        duration_seconds: float,
     ) -> ModalityResult:
         """Evidence pictures, caveats, and the calibrated, decided result."""
         entries, caveats = [], _failure_caveats(outcomes)

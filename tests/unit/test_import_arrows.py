@@ -36,8 +36,22 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 RANK = {unit: rank for rank, layer in enumerate(LAYERS) for unit in layer}
 WORKBENCH = frozenset({"evaluation", "training"})  # know each other; only the command line knows them
 UNSAFE_MODULES = frozenset({"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"})
-NETWORK_MODULES = frozenset({"requests", "httpx", "aiohttp", "urllib3", "http.client", "urllib.request", "ftplib", "smtplib"})
-HEAVY_MODULES = ("torch", "torchvision", "transformers", "numpy", "cv2", "librosa", "sklearn", "av", "PIL", "fastapi", "pydantic")
+NETWORK_MODULES = frozenset(
+    {"requests", "httpx", "aiohttp", "urllib3", "http.client", "urllib.request", "ftplib", "smtplib"}
+)
+HEAVY_MODULES = (
+    "torch",
+    "torchvision",
+    "transformers",
+    "numpy",
+    "cv2",
+    "librosa",
+    "sklearn",
+    "av",
+    "PIL",
+    "fastapi",
+    "pydantic",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +130,7 @@ def test_arrow_rule_notices_a_wrong_import() -> None:
 
 
 def test_no_module_imports_from_the_public_package() -> None:
-    """``deepscreen`` offers the names of all layers: who imports from it may get any of them. (The sandbox asks its path.)"""
+    """It offers the names of all layers: who imports from it may get any of them. (The sandbox asks for its path.)"""
     assert [str(i) for i in ALL_IMPORTS if i.imported == PACKAGE and i.importer != "deepscreen.media.sandbox"] == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -31,7 +32,7 @@ def error_rates(labels: np.ndarray, scores: np.ndarray) -> list[tuple[float, flo
 
 def counted_eer(labels: np.ndarray, scores: np.ndarray) -> float:
     rates = error_rates(labels, scores)
-    for (fpr0, fnr0), (fpr1, fnr1) in zip(rates, rates[1:], strict=False):
+    for (fpr0, fnr0), (fpr1, fnr1) in itertools.pairwise(rates):
         before, after = fpr0 - fnr0, fpr1 - fnr1
         if before <= 0 <= after:
             share = 0.0 if before == after else -before / (after - before)
@@ -116,7 +117,11 @@ def test_cllr_min_is_zero_for_separated_classes_and_one_for_none() -> None:
 def test_cllr_min_ignores_any_monotone_map_and_is_never_beaten() -> None:
     labels, scores = random_case(4)
     assert cllr_min(labels, scores) == pytest.approx(cllr_min(labels, np.exp(scores)))
-    assert all(cllr_min(labels, scores) <= cllr(labels, slope * scores + offset) for slope in (0.5, 1.2, 2) for offset in (-1, -0.7))
+    assert all(
+        cllr_min(labels, scores) <= cllr(labels, slope * scores + offset)
+        for slope in (0.5, 1.2, 2)
+        for offset in (-1, -0.7)
+    )
 
 
 def test_bootstrap_resamples_whole_groups() -> None:
@@ -132,7 +137,10 @@ def test_bootstrap_never_splits_a_group() -> None:
     seen: list[int] = []
 
     def odd_files(labels: np.ndarray, scores: np.ndarray) -> float:
-        seen.extend(int((scores == value).sum() != (scores == other).sum()) for value, other in zip(SCORES[::2], SCORES[1::2], strict=True))
+        seen.extend(
+            int((scores == value).sum() != (scores == other).sum())
+            for value, other in zip(SCORES[::2], SCORES[1::2], strict=True)
+        )
         return 0.0
 
     bootstrap_interval(odd_files, LABELS, SCORES, groups, rounds=50)

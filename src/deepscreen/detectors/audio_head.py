@@ -1,4 +1,4 @@
-"""The head on one window of speech: a regression on Whisper states, one on spectral statistics, and their fusion."""
+"""The head on one window of speech: one part reads Whisper states, one spectral statistics, and a fusion joins them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,49 @@ from deepscreen.detectors.speech_features import WindowFeatures
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class CosineHead:
+    """A smooth non-linear head: ``linear`` on random cosines of the standardised features.
+
+    Source: Rahimi and Recht 2007, "Random features for large-scale kernel machines" (Gaussian kernel).
+    ``mean``, ``scale``: (d,); ``directions``: (d, n); ``phases``: (n,).
+    """
+
+    mean: FloatArray
+    scale: FloatArray
+    directions: FloatArray
+    phases: FloatArray
+    linear: LinearHead
+
+    def logit(self, features: FloatArray) -> FloatArray:
+        """Log-odds of spoof for ``features`` (..., d)."""
+        return self.linear.logit(self.cosines(features))
+
+    def cosines(self, features: FloatArray) -> FloatArray:
+        """(..., n) in [-1, 1]."""
+        standardised = (features - self.mean) / self.scale
+        return np.asarray(np.cos(standardised @ self.directions + self.phases))
+
+    def arrays(self, prefix: str) -> dict[str, FloatArray]:
+        """The head as named arrays for a safetensors file."""
+        own = {f"{prefix}.{name}": getattr(self, name) for name in ("mean", "scale", "directions", "phases")}
+        return {**own, **self.linear.arrays(f"{prefix}.linear")}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, FloatArray], prefix: str) -> CosineHead:
+        """The head that ``arrays`` stored under *prefix*."""
+        mean, scale, directions, phases = (
+            arrays[f"{prefix}.{name}"] for name in ("mean", "scale", "directions", "phases")
+        )
+        return cls(mean, scale, directions, phases, LinearHead.from_arrays(arrays, f"{prefix}.linear"))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class AudioHead:
     """``whisper`` reads the pooled states of ``layers``, ``spectral`` the LFCC statistics, ``fusion`` both logits."""
 
     layers: tuple[int, ...]
     whisper: LinearHead
-    spectral: LinearHead
+    spectral: CosineHead
     fusion: LinearHead
 
     def logit(self, features: WindowFeatures) -> float:
@@ -41,12 +78,19 @@ class AudioHead:
 
     def arrays(self) -> dict[str, FloatArray]:
         """The head as named arrays for a safetensors file."""
-        parts = {"whisper": self.whisper, "spectral": self.spectral, "fusion": self.fusion}
-        heads = {k: v for name, head in parts.items() for k, v in head.arrays(name).items()}
-        return {"layers": np.array(self.layers, np.float64), **heads}
+        return {
+            "layers": np.array(self.layers, np.float64),
+            **self.whisper.arrays("whisper"),
+            **self.spectral.arrays("spectral"),
+            **self.fusion.arrays("fusion"),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, FloatArray]) -> AudioHead:
         """The head that ``arrays`` stored."""
-        parts = (LinearHead.from_arrays(arrays, name) for name in ("whisper", "spectral", "fusion"))
-        return cls(tuple(int(layer) for layer in arrays["layers"]), *parts)
+        return cls(
+            tuple(int(layer) for layer in arrays["layers"]),
+            LinearHead.from_arrays(arrays, "whisper"),
+            CosineHead.from_arrays(arrays, "spectral"),
+            LinearHead.from_arrays(arrays, "fusion"),
+        )

@@ -1,13 +1,16 @@
 """``audio_whisper``: is the speech synthetic, converted or resynthesised?
 
 A voice activity detector finds windows of speech; a frozen Whisper encoder's early layers and spectral statistics are
-read by logistic regressions whose fusion gives each window's log-odds. Music and noise are not scored, and the
+read by small heads whose fusion gives each window's log-odds. Music and noise are not scored, and the
 recording's level says nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from deepscreen.absence import Absence, NotScored
 from deepscreen.detectors.audio_head import AudioHead
@@ -22,7 +25,9 @@ from deepscreen.detectors.contract import (
 )
 from deepscreen.detectors.nets.silero import WEIGHTS_NAME as VAD_NAME
 from deepscreen.detectors.nets.silero import load_silero_vad
-from deepscreen.detectors.nets.whisper import WEIGHTS_NAME, Precision, WhisperBackbone
+from deepscreen.detectors.nets.whisper import WEIGHTS_NAME, WhisperBackbone
+from deepscreen.detectors.registry import Workshop
+from deepscreen.detectors.spectral import NARROW_BAND_DB, upper_band_db
 from deepscreen.detectors.speech import (
     MIN_SPEECH_SECONDS,
     SILENCE_DBFS,
@@ -34,8 +39,11 @@ from deepscreen.detectors.speech import (
 )
 from deepscreen.detectors.speech_features import SpeechFeatures
 from deepscreen.detectors.speech_saliency import explain_window
-from deepscreen.weights.store import WeightsStore, load_tensors
 
+if TYPE_CHECKING:
+    from deepscreen.detectors.registry import Workshop
+
+WIDE_BAND, NARROW_BAND = "wide_band", "narrow_band"
 MIN_SOUND_SECONDS = 0.6
 HEAD_NAME = "head-audio"
 CARD = DetectorCard(
@@ -55,16 +63,6 @@ class AudioWhisper:
     ) -> None:
         self._features, self._head, self._new_voice_activity = features, head, new_voice_activity
 
-    @classmethod
-    def load(cls, store: WeightsStore, *, device: str, precision: Precision, batch_size: int = 1) -> AudioWhisper:
-        """The detector with its proven weights; raises WeightsError. The voice activity detector stays on the CPU."""
-        backbone = WhisperBackbone(
-            store.locate(WEIGHTS_NAME), device=device, precision=precision, batch_size=batch_size
-        )
-        network = load_silero_vad(store.locate(VAD_NAME))
-        arrays = {name: tensor.numpy() for name, tensor in load_tensors(store.locate(HEAD_NAME)).items()}
-        return cls(SpeechFeatures(backbone), AudioHead.from_arrays(arrays), lambda: StreamedVad(network))
-
     @property
     def card(self) -> DetectorCard:
         return CARD
@@ -81,15 +79,22 @@ class AudioWhisper:
         return _absence(survey) or self._score_windows(survey.windows)
 
     def _score_windows(self, windows: Sequence[SpeechWindow]) -> Scored:
-        logits = [self._head.logit(features) for features in self._features.features(windows)]
+        features = list(self._features.features(windows))
+        logits = [self._head.logit(f) for f in features]
         most_telling = windows[max(range(len(windows)), key=lambda k: logits[k])]
         saliency = explain_window(self._features.backbone, self._head, most_telling)
         timeline = tuple(
             TimelinePoint(window.start_seconds, window.end_seconds, round(logit, LOGIT_DECIMALS))
             for window, logit in zip(windows, logits, strict=True)
         )
-        reading = Reading(CARD.name, track_logit(windows, logits), n_samples=len(windows))
+        band = stratum_of(float(np.mean([upper_band_db(f.spectral) for f in features])))
+        reading = Reading(CARD.name, track_logit(windows, logits), n_samples=len(windows), stratum=band)
         return Scored(reading, timeline=timeline, spectrograms=(saliency,))
+
+
+def stratum_of(upper_band_level_db: float) -> str:
+    """The calibration stratum of a recording: telephone sound has its own, since it carries half of the traces."""
+    return NARROW_BAND if upper_band_level_db < NARROW_BAND_DB else WIDE_BAND
 
 
 def track_logit(windows: Sequence[SpeechWindow], logits: Sequence[float]) -> float:
@@ -109,3 +114,25 @@ def _absence(survey: SpeechSurvey) -> NotScored | None:
         detail = f"no 3 s of the sound hold {MIN_SPEECH_SECONDS} s of speech; music and noise are not scored"
         return NotScored(CARD.name, Absence.NO_SPEECH, detail)
     return None
+
+
+def build(workshop: Workshop) -> AudioWhisper:
+    """The detector with its shipped head."""
+    return AudioWhisper(
+        speech_features(workshop),
+        AudioHead.from_arrays(workshop.head_arrays(HEAD_NAME)),
+        voice_activity(workshop),
+    )
+
+
+def speech_features(workshop: Workshop) -> SpeechFeatures:
+    """The frozen Whisper encoder on the workshop's device."""
+    weights, plan = workshop.store.locate(WEIGHTS_NAME), workshop.plan
+    backbone = WhisperBackbone(weights, device=plan.device, precision=plan.precision, batch_size=plan.batch_size)
+    return SpeechFeatures(backbone)
+
+
+def voice_activity(workshop: Workshop) -> Callable[[], VoiceActivity]:
+    """A fresh voice activity detector for each sound track; it runs on the CPU everywhere."""
+    network = load_silero_vad(workshop.store.locate(VAD_NAME))
+    return lambda: StreamedVad(network)

@@ -52,7 +52,7 @@ def _has_cuda(device: str) -> bool:
 
 def _has_fast_bf16(is_cuda: bool) -> bool:
     if is_cuda:
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:

@@ -45,7 +45,9 @@ class FaceClip:
         faces = [face for face in sample.faces if face.size_px >= MIN_FACE_PX]
         if not faces:
             largest = round(sample.faces[0].size_px)
-            return NotScored(CARD.name, Absence.TOO_SMALL, f"largest face {largest} px; {MIN_FACE_PX:.0f} px are needed")
+            return NotScored(
+                CARD.name, Absence.TOO_SMALL, f"largest face {largest} px; {MIN_FACE_PX:.0f} px are needed"
+            )
         views = [face_view(sample.still.pixels, face) for face in faces]
         tokens = self._features.tokens([view.pixels for view in views])
         logits = [self._head.logit(t) for t in tokens]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ class LinearHead:
     coef: FloatArray
     intercept: float
 
-    def logit(self, features: FloatArray) -> FloatArray:
+    def logit(self, features: NDArray[np.floating[Any]]) -> FloatArray:
         """Log-odds of spoof for ``features`` (n, d); each row is summed by itself, so company does not matter."""
         standardised = (np.asarray(features, dtype=np.float64) - self.mean) / self.scale
         return np.asarray(np.sum(standardised * self.coef, axis=-1) + self.intercept)

@@ -13,7 +13,9 @@ from functools import cache
 import librosa
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import idct
 
+FloatArray = NDArray[np.float64]
 SAMPLE_RATE_HZ = 16_000
 FFT_SAMPLES = 512
 FRAME_SAMPLES = 400  # 25 ms
@@ -24,10 +26,15 @@ DELTA_FRAMES = 5
 FLOOR_DB = -80.0  # below the window's mean power: what lies there is quantisation or digital silence, not speech
 AUTOCORRELATION_LAGS = (1, 3)
 N_STATISTICS = N_COEFFICIENTS * (4 + len(AUTOCORRELATION_LAGS)) - 1  # without the mean of c0: that is the level
+TELEPHONE_HZ = (300, 3400)
+UPPER_BAND_HZ = (4400, 7600)
+NARROW_BAND_DB = (
+    -50.0
+)  # upper band against telephone band: 8 kHz recordings lie below -54 dB, nearly all others above -45
 _TINY = 1e-8
 
 
-def lfcc_statistics(samples: NDArray[np.float32], speech: NDArray[np.bool_]) -> NDArray[np.float64]:
+def lfcc_statistics(samples: NDArray[np.float32], speech: NDArray[np.bool_]) -> FloatArray:
     """Statistics of the LFCC over the speech frames of a window; (N_STATISTICS,) float64.
 
     ``samples``: (n,) float32 at 16 kHz. ``speech``: (n // 160,) bool, one per 10 ms, at least one true.
@@ -44,7 +51,19 @@ def lfcc_statistics(samples: NDArray[np.float32], speech: NDArray[np.bool_]) -> 
     return np.concatenate([cepstra[1:, speech].mean(axis=1), *spreads, *lags])
 
 
-def lfcc(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+def upper_band_db(statistics: FloatArray) -> float:
+    """Mean level of 4.4-7.6 kHz relative to the telephone band, dB, from ``lfcc_statistics``; see NARROW_BAND_DB."""
+    cepstrum = np.zeros(N_FILTERS)
+    cepstrum[1:N_COEFFICIENTS] = statistics[: N_COEFFICIENTS - 1]
+    level_db = idct(cepstrum, norm="ortho")
+    centres_hz = np.linspace(0, SAMPLE_RATE_HZ / 2, N_FILTERS + 2)[1:-1]
+    upper, telephone = (
+        level_db[(centres_hz > low) & (centres_hz < high)].mean() for low, high in (UPPER_BAND_HZ, TELEPHONE_HZ)
+    )
+    return float(upper - telephone)
+
+
+def lfcc(samples: NDArray[np.float32]) -> FloatArray:
     """Cepstra on linearly spaced filters over 0-8 kHz; (N_COEFFICIENTS, frames) float64, one frame per 10 ms."""
     spectrum = librosa.stft(
         samples.astype(np.float64), n_fft=FFT_SAMPLES, win_length=FRAME_SAMPLES, hop_length=HOP_SAMPLES
@@ -52,11 +71,11 @@ def lfcc(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     power = _linear_filters() @ (spectrum.real**2 + spectrum.imag**2)
     floor = max(float(power.mean()), _TINY) * 10 ** (FLOOR_DB / 10)
     log_power = 10 * np.log10(np.maximum(power, floor))
-    cepstra: NDArray[np.float64] = librosa.feature.mfcc(S=log_power, n_mfcc=N_COEFFICIENTS, dct_type=2, norm="ortho")
+    cepstra: FloatArray = librosa.feature.mfcc(S=log_power, n_mfcc=N_COEFFICIENTS, dct_type=2, norm="ortho")
     return cepstra
 
 
-def _autocorrelation(track: NDArray[np.float64], speech: NDArray[np.bool_], lag: int) -> NDArray[np.float64]:
+def _autocorrelation(track: FloatArray, speech: NDArray[np.bool_], lag: int) -> FloatArray:
     both = speech[:-lag] & speech[lag:]
     if not both.any():
         return np.zeros(len(track))
@@ -66,7 +85,7 @@ def _autocorrelation(track: NDArray[np.float64], speech: NDArray[np.bool_], lag:
 
 
 @cache
-def _linear_filters() -> NDArray[np.float64]:
+def _linear_filters() -> FloatArray:
     """Triangles with equal spacing from 0 to 8 kHz; (N_FILTERS, FFT_SAMPLES // 2 + 1)."""
     bins_hz = librosa.fft_frequencies(sr=SAMPLE_RATE_HZ, n_fft=FFT_SAMPLES)
     edges_hz = np.linspace(0, SAMPLE_RATE_HZ / 2, N_FILTERS + 2)

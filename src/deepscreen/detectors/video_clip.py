@@ -98,7 +98,7 @@ class VideoClip:
         return CARD
 
     def score(self, sample: Sample) -> Scored | NotScored:
-        """One logit for the clip, one a frame and face track on the timeline, maps on the most telling frame and face."""
+        """One logit for the clip, one a frame and track on the timeline, maps on the most telling frame and face."""
         if not isinstance(sample, ClipSample):
             return NotScored(CARD.name, Absence.NOT_APPLICABLE, "reads video only")
         running = _Running()
@@ -160,7 +160,9 @@ def _timeline(running: _Running, duration_seconds: float) -> tuple[TimelinePoint
     """Each frame speaks for the time around it: half-way to its neighbours."""
     times = np.array(running.times)
     edges = np.concatenate([[0.0], (times[1:] + times[:-1]) / 2, [max(duration_seconds, times[-1])]])
-    span = {t: (round(float(a), 3), round(float(b), 3)) for t, a, b in zip(running.times, edges, edges[1:], strict=False)}
+    span = {
+        t: (round(float(a), 3), round(float(b), 3)) for t, a, b in zip(running.times, edges, edges[1:], strict=False)
+    }
     points = [TimelinePoint(*span[t], round(v, 3)) for t, v in zip(running.times, running.frame_logits, strict=True)]
     for track_id, track in running.track_logits.items():
         points.extend(TimelinePoint(*span[t], round(logit, 3), track_id) for t, logit in track)

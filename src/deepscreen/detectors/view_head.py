@@ -1,4 +1,4 @@
-"""The head on one CLIP view: the view's class tokens and its patches together give the logit, and the patches the map."""
+"""The head on one CLIP view: class tokens and patches together give the logit, and the patches the map."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOGIT_DECIMALS = 3
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ViewHead:
-    """``classes`` reads the class tokens, ``patches`` each patch, ``pool`` joins [class, patch mean, patch top mean]."""
+    """``classes`` reads class tokens, ``patches`` each patch; ``pool`` joins [class, patch mean, patch top mean]."""
 
     classes: LinearHead
     patches: LinearHead
@@ -82,5 +82,5 @@ def faithfulness(
 ) -> Faithfulness:
     """How much more the hottest tenth carries than a random tenth; two more passes of the backbone."""
     hottest, at_random = (head.logit(tokens) for tokens in features.tokens(list(masked_views(view, patch_logits))))
-    drops = (round(logit - masked, LOGIT_DECIMALS) for masked in (hottest, at_random))
-    return Faithfulness(*drops, masked_fraction=MASKED_SHARE)
+    drop_hottest, drop_random = (round(logit - masked, LOGIT_DECIMALS) for masked in (hottest, at_random))
+    return Faithfulness(drop_hottest, drop_random, MASKED_SHARE)

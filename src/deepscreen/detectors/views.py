@@ -17,12 +17,14 @@ from deepscreen.media.samples import Pixels
 VIEW_PX = 224
 MIN_FACE_PX = 48.0  # of the face box; below it blending traces are gone
 MIN_PICTURE_PX = 48  # of the short side
-PRESHRINK_OVER_PX = 4 * VIEW_PX  # shrink by area first: filtering 12 megapixels with a wide kernel costs 10 times as much
+PRESHRINK_OVER_PX = (
+    4 * VIEW_PX
+)  # shrink by area first: filtering 12 megapixels with a wide kernel costs 10 times as much
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class View:
-    """A square view, uint8 RGB (224, 224, 3). ``to_source`` (2, 3) maps (u, v, 1) in the unit square to source pixels."""
+    """A square view, uint8 RGB (224, 224, 3). ``to_source`` (2, 3) maps (u, v, 1), u and v in [0, 1], to source px."""
 
     pixels: Pixels
     to_source: NDArray[np.float64]

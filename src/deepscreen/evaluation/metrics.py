@@ -64,7 +64,9 @@ def cllr_min(labels: IntArray, scores: FloatArray) -> float:
     """Cllr after the best monotone recalibration on the same data (pool adjacent violators)."""
     weights = np.where(labels == 1, 0.5 / (labels == 1).sum(), 0.5 / (labels == 0).sum())
     order = np.argsort(scores, kind="stable")
-    posterior = IsotonicRegression(y_min=0, y_max=1).fit_transform(scores[order], labels[order], sample_weight=weights[order])
+    posterior = IsotonicRegression(y_min=0, y_max=1).fit_transform(
+        scores[order], labels[order], sample_weight=weights[order]
+    )
     posterior = np.clip(posterior, 1e-12, 1 - 1e-12)
     return cllr(labels[order], np.log(posterior) - np.log1p(-posterior))
 

@@ -38,13 +38,14 @@ def source_folds(sources: Sequence[str], groups: Sequence[str], n_folds: int) ->
     Clusters go, largest first (ties by name hash), to the fold that is smallest so far.
     """
     clusters = joined_clusters(sources, groups)
-    names, counts = np.unique(np.array(clusters), return_counts=True)
+    unique, counts = np.unique(np.array(clusters), return_counts=True)
+    names = [str(name) for name in unique]
     order = sorted(range(len(names)), key=lambda k: (-counts[k], hashlib.sha256(names[k].encode()).hexdigest()))
     sizes = [0] * n_folds
     fold_of: dict[str, int] = {}
     for k in order:
         smallest = sizes.index(min(sizes))
-        fold_of[str(names[k])] = smallest
+        fold_of[names[k]] = smallest
         sizes[smallest] += int(counts[k])
     fold = np.array([fold_of[c] for c in clusters])
     return [np.flatnonzero(fold == k) for k in range(n_folds)]

@@ -37,7 +37,7 @@ class CalibratedLr:
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """The map of one quality stratum: natural-log LLR = slope * spoof_logit + offset; one (slope, offset) a bootstrap round."""
+    """The map of one quality stratum: natural-log LLR = slope * spoof_logit + offset, and its bootstrap rounds."""
 
     slope: float
     offset: float
@@ -58,7 +58,7 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Fitted strata of one detector's head, which it names by sha256."""
+    """Fitted strata of one detector's head, which it names by sha256 (several heads: joined by "+")."""
 
     detector: str
     head_sha256: str
@@ -102,7 +102,7 @@ def fit_stratum(
     rng = np.random.default_rng(0)
     names, inverse = np.unique(np.array(sources), return_inverse=True)
     members = [np.flatnonzero(inverse == k) for k in range(len(names))]
-    rounds = []
+    rounds: list[tuple[float, float]] = []
     while len(rounds) < BOOTSTRAP_ROUNDS:
         rows = np.concatenate([members[k] for k in rng.integers(0, len(names), len(names))])
         if 0 < labels[rows].sum() < len(rows):

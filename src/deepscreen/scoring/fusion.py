@@ -65,7 +65,7 @@ class Scale:
         return calibration.apply(spoof_logit, stratum) if calibration else None
 
     def modality_lr(self, modality: str, lrs: Mapping[str, CalibratedLr], logits: Mapping[str, float]) -> CalibratedLr:
-        """The modality's LR from its detectors' readings (at least one): fused, else the lead's, else the only one's."""
+        """The modality's LR from its detectors' readings (one at least): fused, else the lead's, else the only one."""
         fusion = self.fusions.get(modality)
         if fusion is None:
             return next(iter(lrs.values()))

@@ -1,8 +1,8 @@
-"""From readings to the result of one modality: calibrated, fused, put into words, and decided. No threshold elsewhere."""
+"""From readings to the result of one modality: calibrated, fused, put into words, decided. No threshold elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from deepscreen.absence import NotScored
 from deepscreen.detectors.contract import DetectorCard, Scored, TimelinePoint
@@ -11,6 +11,7 @@ from deepscreen.record import (
     CalibratedReading,
     Caveat,
     Evidence,
+    ModalityName,
     ModalityResult,
     Overall,
     TimelineSpan,
@@ -70,7 +71,7 @@ def spans_of(card: DetectorCard, outcome: Scored, scale: Scale, policy: VerdictP
     return suspicious_spans(outcome.timeline, threshold_logit=threshold)
 
 
-def overall(results: dict[str, ModalityResult]) -> Overall:
+def overall(results: Mapping[ModalityName, ModalityResult]) -> Overall:
     """The verdict over all modalities and the sentence that explains it."""
     verdict = combine_verdicts([r.verdict for r in results.values()])
     parts = [f"{name}: {_in_words(result)}" for name, result in results.items()]
@@ -89,7 +90,8 @@ def _in_words(result: ModalityResult) -> str:
     if result.log10_lr is None:
         reasons = ", ".join(sorted({u.absence.value.replace("_", " ") for u in result.not_scored}))
         return f"not screened ({reasons or 'no detector'})"
-    return f"{result.verbal} (log10 LR {result.log10_lr:+.2f}, 95 % {result.log10_lr_low:+.2f} to {result.log10_lr_high:+.2f})"
+    interval = f"95 % {result.log10_lr_low:+.2f} to {result.log10_lr_high:+.2f}"
+    return f"{result.verbal} (log10 LR {result.log10_lr:+.2f}, {interval})"
 
 
 def _verdict(joint: CalibratedLr | None, any_scored: bool, policy: VerdictPolicy) -> Verdict:

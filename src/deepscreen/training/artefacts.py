@@ -45,7 +45,9 @@ class Artefacts:
 
     def head_arrays(self, name: str) -> dict[str, NDArray[np.float64]]:
         """The arrays of a head that was written before."""
-        arrays: dict[str, NDArray[np.float64]] = load(self._file("heads", f"{HEAD_STEMS[name]}.safetensors").read_bytes())
+        arrays: dict[str, NDArray[np.float64]] = load(
+            self._file("heads", f"{HEAD_STEMS[name]}.safetensors").read_bytes()
+        )
         return arrays
 
     def write_calibration(self, calibration: Calibration) -> None:

@@ -6,7 +6,7 @@ or calibrated on; it is scored once by the finished heads, and its figures stand
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def score(head: ViewHead, files: Sequence[LabelledFile], subject: str, read: Rea
     return HeldOut([file for file, _ in views], labels, np.array(logits), np.zeros(len(views)))
 
 
-def _base(views: Sequence[ViewFeatures], subject: str) -> ViewFeatures | None:
+def _base(views: Iterable[ViewFeatures], subject: str) -> ViewFeatures | None:
     return next((v for v in views if v.subject == subject and v.variant == "base"), None)
 
 
@@ -114,7 +114,7 @@ def report(
 ) -> dict[str, Any]:
     """The figures of a detector's card."""
     stratum = calibration.strata[DEFAULT_STRATUM]
-    families = {
+    families: Mapping[str, frozenset[str] | None] = {
         "generated": WHOLLY_SYNTHETIC,
         "face manipulated": FACE_MANIPULATION,
         "edited locally": LOCAL_EDITS,
@@ -126,7 +126,9 @@ def report(
         for family, kinds in families.items():
             protocols[f"{title}, {family}"] = _against_all_bona_fide(result, kinds, result.spoof_logits)
     for family, kinds in {"all": None, **families}.items():
-        protocols[f"last-block probe, source-held-out, {family}"] = _against_all_bona_fide(held, kinds, held.probe_logits)
+        protocols[f"last-block probe, source-held-out, {family}"] = _against_all_bona_fide(
+            held, kinds, held.probe_logits
+        )
     kinds_seen = sorted({file.kind for file in held.files if file.label == 1})
     return {
         "detector": name,
@@ -166,7 +168,9 @@ def _write_fusion(artefacts: Artefacts, fitted: dict[str, Fitted]) -> None:
     weights = source_weights(sources, labels.tolist())
     logits = cross_fitted(parts, labels, fold_of(files), weights, l2=FUSION_L2)
     contenders = {name: parts[:, k] for k, name in enumerate(members)}
-    scores = {name: _quality(column, labels, sources, weights) for name, column in {**contenders, "fusion": logits}.items()}
+    scores = {
+        name: _quality(column, labels, sources, weights) for name, column in {**contenders, "fusion": logits}.items()
+    }
     lead = max(members, key=lambda name: scores[name]["auc"])
     best = scores[lead]
     wins = scores["fusion"]["auc"] > best["auc"] and scores["fusion"]["cllr"] < best["cllr"]

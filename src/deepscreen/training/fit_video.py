@@ -82,21 +82,21 @@ def fit_video(
     whole = fit_parts(rows, np.ones(len(rows.labels), dtype=bool), list(moments.values()))
     frame_pool = fit_logistic(held.frame_parts, held.labels, held.weights, l2=POOL_L2)
     head = ViewHead(whole.classes, whole.patches, frame_pool)
-    arrays = {**head.arrays("frame"), **pools[WITH_FACE].arrays("pool_with_face"), **pools[NO_FACE].arrays("pool_no_face")}
+    arrays = {
+        **head.arrays("frame"),
+        **pools[WITH_FACE].arrays("pool_with_face"),
+        **pools[NO_FACE].arrays("pool_no_face"),
+    }
     sha256 = artefacts.write_head("head-video", arrays)
     logits = held_out_logits(held, frame_logits)
     calibration = Calibration("video_clip", f"{sha256}+{artefacts.head_sha256('head-face')}", _strata(held, logits))
     artefacts.write_calibration(calibration)
-    released = clip_scores(
-        release, np.zeros(len(release), dtype=np.int64), videos, {0: head}, {0: face_head}
-    )
+    released = clip_scores(release, np.zeros(len(release), dtype=np.int64), videos, {0: head}, {0: face_head})
     release_logits = _clip_logits(released, head.pool.logit(released.frame_parts), pools)
     artefacts.write_report("video_clip", report(held, logits, released, release_logits, calibration, len(stills)))
 
 
-def with_clips(
-    rows: Rows, clips: Sequence[LabelledFile], folds: NDArray[np.int64], videos: VideoFeatureCache
-) -> Rows:
+def with_clips(rows: Rows, clips: Sequence[LabelledFile], folds: NDArray[np.int64], videos: VideoFeatureCache) -> Rows:
     """The rows of pictures with one row a clip: the mean of its frames' class tokens."""
     files = [*rows.files, *clips]
     labels = np.concatenate([rows.labels, [clip.label for clip in clips]])
@@ -161,7 +161,10 @@ def _strata(held: ClipScores, logits: FloatArray) -> dict[str, Any]:
     masks = {WITH_FACE: held.has_face, NO_FACE: np.ones(len(logits), dtype=bool)}
     return {
         name: fit_stratum(
-            logits[mask], held.labels[mask], [s for s, m in zip(held.sources, mask, strict=True) if m], held.weights[mask]
+            logits[mask],
+            held.labels[mask],
+            [s for s, m in zip(held.sources, mask, strict=True) if m],
+            held.weights[mask],
         )
         for name, mask in masks.items()
     }

@@ -117,7 +117,7 @@ class FeatureCache:
     ) -> ViewFeatures:
         mask_rgb = np.repeat((blend.mask * 255).astype(np.uint8)[:, :, None], 3, axis=2)
         view = to_view(launder(blend.pixels, rng))
-        mask = to_view(mask_rgb)[:, :, 0].astype(np.float32) / 255
+        mask = to_view(mask_rgb)[:, :, 0].astype(np.float32) / np.float32(255)
         return self._view(file, variant, subject, 1, view, _to_grid(mask))
 
     def _view(
@@ -130,9 +130,7 @@ class FeatureCache:
         mask: NDArray[np.float32] | None,
     ) -> ViewFeatures:
         tokens: ViewTokens = self._clip.tokens([view])[0]
-        return ViewFeatures(
-            file.key, variant, subject, label, tokens.classes, tokens.patches.astype(np.float16), mask
-        )
+        return ViewFeatures(file.key, variant, subject, label, tokens.classes, tokens.patches.astype(np.float16), mask)
 
 
 def neighbourhood(pixels: Pixels, face: Face) -> Pixels:
@@ -175,7 +173,8 @@ def _bounded(pixels: Pixels, max_side_px: int = 768) -> Pixels:
 def _to_grid(mask: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean of a (224, 224) mask over each of the 14 x 14 patches, flattened."""
     cell = VIEW_PX // PATCH_GRID
-    return mask.reshape(PATCH_GRID, cell, PATCH_GRID, cell).mean(axis=(1, 3)).ravel()
+    means = mask.reshape(PATCH_GRID, cell, PATCH_GRID, cell).mean(axis=(1, 3))
+    return np.asarray(means.ravel(), dtype=np.float32)
 
 
 def save_views(path: Path, views: Sequence[ViewFeatures]) -> None:

@@ -1,4 +1,4 @@
-"""Fits the patch head by weighted least squares from moments: one pass over all patches, flat memory, any subset of folds.
+"""Fits the patch head by weighted least squares from moments: one pass over the patches, flat memory, any folds.
 
 Least squares on +-1 targets gives the direction of Fisher's discriminant; a one-dimensional logistic regression on a
 sample of patches then turns its output into log-odds.
@@ -63,10 +63,10 @@ def fit_patches(folds: list[FoldMoments], *, ridge: float) -> LinearHead:
     second = sum(0.5 * sum(f[label].second for f in folds) / total[label] for label in (0, 1))
     mean = np.asarray((first[0] + first[1]) / 2, dtype=np.float64)
     covariance = np.asarray(second, dtype=np.float64) - np.outer(mean, mean)
-    scale = np.sqrt(np.diag(covariance)) + 1e-6
+    scale = np.asarray(np.sqrt(np.diag(covariance)) + 1e-6, dtype=np.float64)
     correlation = covariance / np.outer(scale, scale)
     correlation[np.diag_indices_from(correlation)] += ridge
-    coef = np.linalg.solve(correlation, (first[1] - first[0]) / (2 * scale))
+    coef = np.asarray(np.linalg.solve(correlation, (first[1] - first[0]) / (2 * scale)), dtype=np.float64)
     return _as_log_odds(LinearHead(mean, scale, coef, 0.0), folds)
 
 

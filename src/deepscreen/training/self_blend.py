@@ -109,5 +109,7 @@ def _alter(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     if kind == 2:
         factor = rng.uniform(0.35, 0.8)
         small = cv2.resize(out, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.resize(small, (out.shape[1], out.shape[0]), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+        return np.asarray(
+            cv2.resize(small, (out.shape[1], out.shape[0]), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
+        )
     return recode(out, ".jpg", int(rng.integers(30, 80)))

@@ -33,7 +33,8 @@ class ClipViews:
     @property
     def mean_classes(self) -> NDArray[np.float32]:
         """Mean class tokens over frames, flattened: a linear head's logit of it is the mean of its frame logits."""
-        return np.mean([v.classes.ravel() for v in self.frames], axis=0, dtype=np.float64).astype(np.float32)
+        mean = np.mean([v.classes.ravel() for v in self.frames], axis=0, dtype=np.float64)
+        return np.asarray(mean, dtype=np.float32)
 
 
 class VideoFeatureCache:

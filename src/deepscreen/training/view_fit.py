@@ -20,6 +20,7 @@ CLASS_L2 = 300.0  # chosen on development folds; figures on the release split ne
 POOL_L2 = 1.0
 PATCH_RIDGE = 0.1
 PATCH_WIDTH = 2304
+PATCHES_PER_VIEW = 64  # of 196, drawn by hash: neighbours say much the same
 # Kinds of which every patch was generated; of the other forgeries only a mask tells which were.
 WHOLLY_SYNTHETIC = frozenset(
     {
@@ -32,6 +33,85 @@ WHOLLY_SYNTHETIC = frozenset(
         "reenactment_talking_head",
     }
 )
+ReadViews = Callable[[LabelledFile], Iterable[ViewFeatures]]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Rows:
+    """Class tokens and bookkeeping of all views of one subject; patches stay in the cache."""
+
+    files: list[LabelledFile]  # one a row
+    variants: list[str]
+    labels: NDArray[np.int64]
+    classes: NDArray[np.float32]  # (n, 7 * 768)
+    folds: NDArray[np.int64]
+    weights: FloatArray
+
+    @property
+    def is_base(self) -> NDArray[np.bool_]:
+        """Rows that are scored: the files as they are, one row a file."""
+        return np.array([variant == "base" for variant in self.variants])
+
+    @property
+    def teaches_classes(self) -> NDArray[np.bool_]:
+        """Rows that the class head learns from. Blends and splices teach patches, where their masks count; as a whole
+        they cost the class head more on generated faces than they gave on swaps."""
+        return np.array([variant in ("base", "laundered") for variant in self.variants])
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HeldOut:
+    """Source-held-out results of the base rows, in their order, and what the bare last-block probe gave."""
+
+    files: list[LabelledFile]
+    labels: NDArray[np.int64]
+    spoof_logits: FloatArray
+    probe_logits: FloatArray
+
+
+def collect(files: Sequence[LabelledFile], folds: NDArray[np.int64], subject: str, read: ReadViews) -> Rows:
+    """All views of *subject*; ``folds[i]`` is the fold of ``files[i]``. Patches are let go file by file."""
+    owners: list[LabelledFile] = []
+    variants, labels, classes, row_folds = [], [], [], []
+    for file, fold in zip(files, folds, strict=True):
+        for view in read(file):
+            if view.subject != subject:
+                continue
+            owners.append(file)
+            variants.append(view.variant)
+            labels.append(view.label)
+            classes.append(view.classes.ravel())
+            row_folds.append(int(fold))
+    weights = source_weights([file.source for file in owners], labels)
+    return Rows(owners, variants, np.array(labels), np.stack(classes), np.array(row_folds), weights)
+
+
+def gather_moments(
+    files: Sequence[LabelledFile], folds: NDArray[np.int64], rows: Rows, subject: str, read: ReadViews, *, seed: int
+) -> dict[int, FoldMoments]:
+    """Patch moments by fold, from one pass over the cache."""
+    moments: dict[int, FoldMoments] = {
+        int(fold): {0: PatchMoments.empty(PATCH_WIDTH), 1: PatchMoments.empty(PATCH_WIDTH)} for fold in np.unique(folds)
+    }
+    weight_of = {(f.key, v): w for f, v, w in zip(rows.files, rows.variants, rows.weights, strict=True)}
+    for file, fold in zip(files, folds, strict=True):
+        for view in read(file):
+            if view.subject != subject or not _teaches_patches(file, view):
+                continue
+            labels = patch_labels(view.mask, view.label, len(view.patches))
+            patches = view.patches.astype(np.float32)
+            rng = item_rng(f"{file.key}|{view.variant}", "patch-sample", seed)
+            kept = rng.permutation(len(patches))[:PATCHES_PER_VIEW]
+            for label in (0, 1):
+                part = patches[kept[labels[kept] == label]]
+                share = len(part) / len(kept)
+                moments[int(fold)][label].add(part, weight_of[(file.key, view.variant)] * share, rng)
+    return moments
+
+
+def _teaches_patches(file: LabelledFile, view: ViewFeatures) -> bool:
+    """A local forgery without a mask says nothing about its single patches."""
+    return view.mask is not None or view.label == 0 or file.kind in WHOLLY_SYNTHETIC
 
 
 def cross_fitted(
@@ -45,7 +125,9 @@ def cross_fitted(
     return logits
 
 
-def fit_view_head(rows: Rows, moments: dict[int, FoldMoments], subject: str, read: ReadViews) -> tuple[ViewHead, HeldOut]:
+def fit_view_head(
+    rows: Rows, moments: dict[int, FoldMoments], subject: str, read: ReadViews
+) -> tuple[ViewHead, HeldOut]:
     """The head on all rows, and every base row scored by a head that saw neither its source nor its group.
 
     The pool has three inputs; it is fitted on held-out parts, since parts of fitted rows would be overconfident.
@@ -73,7 +155,8 @@ def fold_heads(rows: Rows, moments: dict[int, FoldMoments]) -> dict[int, ViewHea
 
 def fit_parts(rows: Rows, train: NDArray[np.bool_], moments: list[FoldMoments]) -> ViewHead:
     """Class and patch heads on the rows *train* and the folds' *moments*."""
-    classes = fit_logistic(rows.classes[train], rows.labels[train], rows.weights[train], l2=CLASS_L2)
+    teaches = train & rows.teaches_classes
+    classes = fit_logistic(rows.classes[teaches], rows.labels[teaches], rows.weights[teaches], l2=CLASS_L2)
     unit = LinearHead(np.zeros(3), np.ones(3), np.array([1.0, 0.0, 0.0]), 0.0)
     return ViewHead(classes, fit_patches(moments, ridge=PATCH_RIDGE), unit)
 

@@ -15,7 +15,7 @@ def fit_logistic(
     weights: FloatArray,
     *,
     l2: float,
-    max_iter: int = 300,
+    max_iter: int = 100,
 ) -> LinearHead:
     """Minimises weighted log loss (mean weight 1) + l2/2 |coef|^2 on standardised features; 1 = spoof.
 

@@ -1,0 +1,129 @@
+"""Detectors of the registry with seeded random heads on small random networks: quick, and without any weight file.
+
+Everything but the networks is the real thing. The networks have the shapes of the real ones and depend on every pixel
+or sample, so that a view, frame or window that is mixed up or changed gives other numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deepscreen.detectors.audio_head import AudioHead
+from deepscreen.detectors.audio_whisper import AudioWhisper
+from deepscreen.detectors.clip_features import ClipFeatures
+from deepscreen.detectors.contract import Detector
+from deepscreen.detectors.device import ComputePlan
+from deepscreen.detectors.linear_head import LinearHead
+from deepscreen.detectors.nets.fixed_batches import run_fixed_batches
+from deepscreen.detectors.nets.whisper import LogMel
+from deepscreen.detectors.registry import Workshop, build_detector
+from deepscreen.detectors.speech import CHUNK_SAMPLES, VoiceActivity
+from deepscreen.detectors.speech_features import SpeechFeatures
+from deepscreen.detectors.view_head import ViewHead
+from deepscreen.settings import Settings
+from deepscreen.weights.store import WeightsStore
+
+CLASS_FEATURES, PATCH_FEATURES, AUDIO_LAYERS = 7 * 768, 3 * 768, (1, 2)
+BATCH_SIZE = 2
+SPEECH_RMS = 0.01
+
+
+class SmallClip:
+    """In place of CLIP: every patch's pixels, weighted at random in each block; the class token is their mean."""
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(1)
+        self._layers = torch.randn(12, 768, generator=generator)
+        self.device, self.precision, self.batch_size = torch.device("cpu"), "fp32", BATCH_SIZE
+
+    def hidden_states(self, views: Tensor, *, blocks: Sequence[int]) -> tuple[Tensor, ...]:
+        return run_fixed_batches(lambda batch: self._forward(batch, blocks), views, self.batch_size)
+
+    def _forward(self, views: Tensor, blocks: Sequence[int]) -> tuple[Tensor, ...]:
+        patches = (views.float() / 255 - 0.5).unfold(2, 16, 16).unfold(3, 16, 16)
+        state = patches.permute(0, 2, 3, 1, 4, 5).reshape(len(views), 196, 768)
+        states = [torch.tanh(state * self._layers[block - 1]) for block in blocks]
+        return tuple(torch.cat([s.mean(dim=1, keepdim=True), s], dim=1) for s in states)
+
+
+class SmallWhisper:
+    """In place of the Whisper encoder: pairs of frames of the real log-mel through one random layer each."""
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(2)
+        self._layers = torch.randn(7, 160, 512, generator=generator) / 160**0.5
+        self._log_mel = LogMel()
+        self.device, self.precision, self.batch_size = torch.device("cpu"), "fp32", BATCH_SIZE
+
+    def log_mel(self, samples: Tensor) -> Tensor:
+        return torch.cat([self._log_mel(window[None]) for window in samples])
+
+    def hidden_states(self, samples: Tensor) -> Tensor:
+        return torch.stack(run_fixed_batches(self._forward, self.log_mel(samples), self.batch_size))
+
+    def differentiable_hidden_states(self, log_mel: Tensor) -> Tensor:
+        return torch.stack(self._forward(log_mel))
+
+    def _forward(self, log_mel: Tensor) -> tuple[Tensor, ...]:
+        pairs = log_mel.permute(0, 2, 1).reshape(len(log_mel), -1, 160)
+        return tuple(torch.tanh(pairs @ layer) for layer in self._layers)
+
+
+class SmallWorkshop(Workshop):
+    """A workshop with small networks and random heads of the right shapes."""
+
+    @cached_property
+    def clip_features(self) -> ClipFeatures:
+        return ClipFeatures(SmallClip())  # type: ignore[arg-type]
+
+    def head_arrays(self, name: str) -> dict[str, NDArray[np.float64]]:
+        rng = np.random.default_rng(sum(name.encode()))
+        views = {prefix: random_view_head(rng) for prefix in ("view", "frame")}
+        pools = {"pool_with_face": random_head(rng, 2), "pool_no_face": random_head(rng, 1)}
+        return _joined({**views, **pools})
+
+
+def random_head(rng: np.random.Generator, size: int) -> LinearHead:
+    """A head whose logits are of the order of 1."""
+    return LinearHead(np.zeros(size), np.full(size, 0.1), rng.normal(size=size) / size**0.5, 0.1)
+
+
+def random_view_head(rng: np.random.Generator) -> ViewHead:
+    """A head on one view."""
+    return ViewHead(random_head(rng, CLASS_FEATURES), random_head(rng, PATCH_FEATURES), random_head(rng, 3))
+
+
+def small_detector(name: str) -> Detector:
+    """The detector of row *name*, on small networks."""
+    if name == "audio_whisper":
+        return _small_audio()
+    return build_detector(name, SmallWorkshop(WeightsStore.from_settings(Settings()), ComputePlan("cpu", "fp32", 1)))
+
+
+def _small_audio() -> AudioWhisper:
+    rng = np.random.default_rng(3)
+    head = AudioHead(
+        layers=AUDIO_LAYERS,
+        whisper=random_head(rng, len(AUDIO_LAYERS) * 1024),
+        spectral=random_head(rng, 239),
+        fusion=LinearHead(np.zeros(2), np.ones(2), np.array([1.0, 0.01]), 0.0),
+    )
+    return AudioWhisper(SpeechFeatures(SmallWhisper()), head, lambda: loud_is_speech)  # type: ignore[arg-type]
+
+
+def _loud(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    chunks = samples.reshape(-1, CHUNK_SAMPLES)
+    return (np.sqrt(np.square(chunks).mean(axis=1)) > SPEECH_RMS).astype(np.float32)
+
+
+loud_is_speech: VoiceActivity = _loud
+
+
+def _joined(heads: Mapping[str, LinearHead | ViewHead]) -> dict[str, NDArray[np.float64]]:
+    return {key: array for prefix, head in heads.items() for key, array in head.arrays(prefix).items()}
