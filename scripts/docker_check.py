@@ -4,7 +4,9 @@ Takes every RUN, COPY, ENV, ARG, WORKDIR and USER from the Dockerfile itself, st
 is written there. The base image is replaced by a bare root of this machine's own distribution. Needs root, debootstrap
 (installed when missing) and about 20 GB of disk. Not for CI.
 
-    make docker-check BINDS="--bind /some/wheelhouse"      (folders that pip's configuration names, if any)
+    make docker-check BINDS="--bind /some/wheelhouse"    (folders that pip's configuration names, if any; for a
+                                                         certificate authority of your own, the folder
+                                                         /usr/local/share/ca-certificates)
 """
 
 from __future__ import annotations
@@ -149,7 +151,7 @@ def screen_sample(stage: Stage) -> None:
         "--json",
         "/tmp/sample.jpg",
     ]
-    done = subprocess.run(chroot, env=stage.environment, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(chroot, env=stage.environment, check=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     verdict = json.loads(done.stdout.splitlines()[0])
     sys.stdout.write(f"screened: {json.dumps(verdict)[:400]}\n")
 

@@ -26,7 +26,6 @@ from deepscreen.detectors.contract import (
 from deepscreen.detectors.nets.silero import WEIGHTS_NAME as VAD_NAME
 from deepscreen.detectors.nets.silero import load_silero_vad
 from deepscreen.detectors.nets.whisper import WEIGHTS_NAME, WhisperBackbone
-from deepscreen.detectors.registry import Workshop
 from deepscreen.detectors.spectral import NARROW_BAND_DB, upper_band_db
 from deepscreen.detectors.speech import (
     MIN_SPEECH_SECONDS,

@@ -128,14 +128,22 @@ def ratio_figure(name: str, measured: Measured) -> Figure:
 
 
 def memory_figures(short: Measured, long: Measured, *, short_name: str, long_name: str) -> tuple[Figure, Figure]:
-    """Peak memory with a short clip, and how much more a long one takes; each was screened in a process of its own."""
+    """Peak memory with a short clip, and how much more a long one takes; each was screened in a process of its own.
+
+    The peak of the process itself is reached while the weights are loaded and proven; the growth is therefore taken of
+    what was resident while the clip was screened.
+    """
     own, longer = short.runs[-1], long.runs[-1]
-    growth = longer.peak_bytes - own.peak_bytes
+    growth = longer.peak_tree_bytes - own.peak_tree_bytes
     growth_detail = (
-        f"{longer.peak_bytes / GB:.2f} GB after {own.peak_bytes / GB:.2f} GB; with decoder processes "
-        f"{longer.peak_tree_bytes / GB:.2f} after {own.peak_tree_bytes / GB:.2f} GB; {longer.seconds:.1f} s in all"
+        f"most while screening, decoder processes included: {longer.peak_tree_bytes / GB:.2f} GB beside "
+        f"{own.peak_tree_bytes / GB:.2f} GB; of the process itself since its start: "
+        f"{longer.peak_bytes / GB:.2f} beside {own.peak_bytes / GB:.2f} GB; {longer.seconds:.1f} s in all"
     )
-    detail = f"with its decoder processes at most {own.peak_tree_bytes / GB:.2f} GB (shared pages counted twice)"
+    detail = (
+        f"of the process since its start; while screening, decoder processes included: "
+        f"{own.peak_tree_bytes / GB:.2f} GB (shared pages counted twice)"
+    )
     return (
         Figure(f"{short_name}: peak memory", own.peak_bytes / GB, MAX_PEAK_GB, "GB", detail, short.load_average),
         Figure(f"{long_name}: more than that", growth / MB, MAX_GROWTH_MB, "MB", growth_detail, long.load_average),

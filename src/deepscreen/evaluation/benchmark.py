@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,6 +40,8 @@ from deepscreen.evaluation.bench_startup import help_seconds, import_seconds, se
 
 PORTRAIT = "bona_fide/portrait_hopper.jpg"
 SPEECH = ("bona_fide/reading.flac", "bona_fide/prompt.opus")
+# What a run takes about on two quiet cores, for the progress bar only.
+PICTURE_SECONDS, CLIP_SECONDS, SPEECH_SECONDS = 1.0, 12.0, 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,14 @@ QUICK = Size(picture_runs=2, clip_runs=1, speech_runs=1, starts=1, clip_seconds=
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """What is screened."""
+class Subject:
+    """A file that is screened ``runs`` times, after ``warm_up``; a run takes about ``run_seconds``."""
 
-    portrait: Path  # the warm-up
-    photograph: Path
-    clip: Path
-    long_clip: Path
-    speech: Path
+    name: str
+    file: Path
+    warm_up: Path
+    runs: int
+    run_seconds: float
 
 
 class Steps:
@@ -98,14 +100,9 @@ def benchmark(samples: Path, size: Size, precision: str, *, is_quick: bool, cons
     machine = this_machine(has_bf16=plan_compute("cpu", "auto").precision == "bf16")
     with TemporaryDirectory(prefix="deepscreen-bench-") as folder, _progress(console) as progress:
         steps = Steps(progress, _expected_seconds(size))
-        files = _make_files(samples, Path(folder), size, steps)
+        subjects = _make_subjects(samples, Path(folder), size, steps)
         starts = _start_figures(size, plan.precision, steps)
-        picture = _measure(files, files.photograph, size.picture_runs, plan.precision, steps, "12-megapixel picture")
-        clip = _measure(files, files.clip, size.clip_runs, plan.precision, steps, f"{size.clip_seconds} s clip")
-        long_clip = _measure(files, files.long_clip, 1, plan.precision, steps, size.long_clip_name)
-        speech = _measure(
-            files, files.speech, size.speech_runs, plan.precision, steps, f"{size.speech_seconds} s of speech"
-        )
+        picture, clip, long_clip, speech = (_measure(subject, plan.precision, steps) for subject in subjects)
     clip_name = f"{size.clip_seconds} s 720p clip with sound"
     figures = (
         *picture_figures(picture, is_bf16=plan.precision == "bf16"),
@@ -115,23 +112,31 @@ def benchmark(samples: Path, size: Size, precision: str, *, is_quick: bool, cons
         *starts,
     )
     software = f"deepscreen {version('deepscreen')}"
-    judged = tuple(_unjudged(f) for f in figures) if is_quick else figures
+    judged = tuple(replace(figure, is_judged=False) for figure in figures) if is_quick else figures
     return Report(software, machine, plan.precision, is_quick, judged, picture_stages(picture.runs))
 
 
-def _make_files(samples: Path, folder: Path, size: Size, steps: Steps) -> Files:
-    portrait, speech = samples / PORTRAIT, [samples / name for name in SPEECH]
-    for path in (portrait, *speech):
+def _make_subjects(samples: Path, folder: Path, size: Size, steps: Steps) -> tuple[Subject, ...]:
+    """Makes the files; gives picture, clip, long clip and speech. A clip also hears, so it is warmed up by a clip."""
+    portrait, spoken = samples / PORTRAIT, [samples / name for name in SPEECH]
+    for path in (portrait, *spoken):
         if not path.is_file():
             raise ConfigError(f"{path}: not there; run it in the checkout, or name the folder with --samples")
-    files = Files(portrait, *(folder / name for name in ("photograph.jpg", "clip.mp4", "long.mp4", "speech.flac")))
+    photograph, clip, long_clip, speech = (
+        folder / n for n in ("photograph.jpg", "clip.mp4", "long.mp4", "speech.flac")
+    )
     steps.begin("making the files")
-    media.make_photograph(portrait, files.photograph)
-    media.make_clip(portrait, speech, files.clip, seconds=size.clip_seconds)
-    media.make_looped(files.clip, files.long_clip, times=size.loops)
-    media.make_speech(speech, files.speech, seconds=size.speech_seconds)
+    media.make_photograph(portrait, photograph)
+    media.make_clip(portrait, spoken, clip, seconds=size.clip_seconds)
+    media.make_looped(clip, long_clip, times=size.loops)
+    media.make_speech(spoken, speech, seconds=size.speech_seconds)
     steps.advance(size.clip_seconds)
-    return files
+    return (
+        Subject("12-megapixel picture", photograph, portrait, size.picture_runs, PICTURE_SECONDS),
+        Subject(f"{size.clip_seconds} s clip", clip, clip, size.clip_runs, CLIP_SECONDS),
+        Subject(size.long_clip_name, long_clip, clip, 1, CLIP_SECONDS),
+        Subject(f"{size.speech_seconds} s of speech", speech, speech, size.speech_runs, SPEECH_SECONDS),
+    )
 
 
 def _start_figures(size: Size, precision: str, steps: Steps) -> tuple[Figure, ...]:
@@ -149,16 +154,14 @@ def _start_figures(size: Size, precision: str, steps: Steps) -> tuple[Figure, ..
     return tuple(measured)
 
 
-def _measure(files: Files, path: Path, runs: int, precision: str, steps: Steps, what: str) -> Measured:
-    load = steps.begin(what)
-    # The other modalities' warm-up would only cost time; a clip also hears, so it is warmed up by a clip.
-    warm_up = {files.speech: files.speech, files.photograph: files.portrait}.get(path, files.clip)
-    command = [sys.executable, "-m", "deepscreen.evaluation.bench_run", str(path), "--runs", str(runs)]
-    command += ["--warm-up", str(warm_up), "--precision", precision]
+def _measure(subject: Subject, precision: str, steps: Steps) -> Measured:
+    load = steps.begin(subject.name)
+    command = [sys.executable, "-m", "deepscreen.evaluation.bench_run", str(subject.file), "--runs", str(subject.runs)]
+    command += ["--warm-up", str(subject.warm_up), "--precision", precision]
     measured = []
     for run in _runs(command):
         measured.append(run)
-        steps.advance(run.seconds)
+        steps.advance(subject.run_seconds)
     return Measured(tuple(measured), load)
 
 
@@ -170,16 +173,10 @@ def _runs(command: Sequence[str]) -> Iterator[Run]:
 
 
 def _expected_seconds(size: Size) -> float:
-    """What the steps advance by in all, on two quiet cores."""
+    """What the steps advance by in all."""
     starts = (MAX_IMPORT_SECONDS + MAX_HELP_SECONDS + MAX_READY_SECONDS) * (size.starts + 1) / 2
-    clips = (size.clip_runs + 1) * 10.0
-    return size.clip_seconds + starts + size.picture_runs + clips + 5.0 * size.speech_runs
-
-
-def _unjudged(figure: Figure) -> Figure:
-    return Figure(
-        figure.name, figure.value, figure.limit, figure.unit, figure.detail, figure.load_average, is_judged=False
-    )
+    pictures, clips = size.picture_runs * PICTURE_SECONDS, (size.clip_runs + 1) * CLIP_SECONDS
+    return size.clip_seconds + starts + pictures + clips + size.speech_runs * SPEECH_SECONDS
 
 
 def _progress(console: Console) -> Progress:
