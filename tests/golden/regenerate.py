@@ -76,6 +76,11 @@ class GoldenDesk:
         )
         self.precision = method.provenance.precision
 
+    @property
+    def cards(self) -> tuple[DetectorCard, ...]:
+        """The cards of the method's detectors."""
+        return self._desk.cards
+
     def close(self) -> None:
         """Ends the decoder's processes."""
         self._desk.close()
@@ -171,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--precision", action="append", choices=PRECISIONS, help="only this one (default: both)")
     parser.add_argument("--no-backbones", action="store_true", help="leave backbones.json as it is")
     options = parser.parse_args(arguments)
-    before, after = load_stored(), load_stored()
+    before, after = load_stored(), load_stored()  # two, since one of them is changed
     for precision in options.precision or PRECISIONS:
         with closing(GoldenDesk(precision)) as desk:
             files = track(sample_files(), description=precision, console=Console(stderr=True))

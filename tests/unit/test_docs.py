@@ -143,6 +143,13 @@ def test_card_says_where_it_fails_worst_first(page: str) -> None:
     assert "too few files to judge: rare" in page
 
 
+def test_card_owns_up_where_the_bare_probe_is_as_good(page: str) -> None:
+    assert "No better than" not in page
+    protocols = REPORT["protocols"] | {"last-block probe, source-held-out, all": {"auc": 0.95}}
+    beaten = fusion_page(REPORT | {"protocols": protocols})
+    assert "- No better than the last-block probe: source-held-out, all (AUC 0.912 against 0.950)." in beaten
+
+
 def test_card_makes_a_table_of_any_dictionary_of_dictionaries(page: str) -> None:
     assert "## Drift" in page
     assert cells(page, "resized") == ["0.500"]
@@ -154,7 +161,7 @@ def test_card_escapes_what_would_break_a_table(page: str) -> None:
 
 def test_card_names_weights_licence_data_and_command(page: str) -> None:
     assert cells(page, "`clip-vit-b16`")[:2] == ["backbone", "MIT"]
-    assert "4321" in page
+    assert "4321 files, 77 sources." in page
     assert "    deepscreen fit image --manifest MANIFEST" in page
     assert "- Fitted once." in page
 

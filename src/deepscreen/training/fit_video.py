@@ -1,7 +1,8 @@
-"""Fits ``video_clip``: its frame head on pictures and clips together, its pools and calibration on held-out clips.
+"""Fits ``video_clip``: its frame head on clips, its patch map on pictures, its pools and calibration on held-out clips.
 
-Pictures are many and clips few; fitted on both, the frame head carries over better than on clips alone. The face head
-is the one of ``face_clip``; for held-out figures it is fitted again without the sources of the clips that it scores.
+Fitted on clips alone, the class head found more on unseen sources than on pictures and clips together; clips have no
+masks, so patches are learnt from pictures. The face head is the one of ``face_clip``; for held-out figures it is fitted
+again without the sources of the clips that it scores.
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ def fit_video(
     still_folds, clip_folds = folds[: len(stills)], folds[len(stills) :]
     face_rows = collect(stills, still_folds, "face", images.features)
     face_moments = gather_moments(stills, still_folds, face_rows, "face", images.features, seed=seed)
-    stills_rows = collect(stills, still_folds, "whole", images.features)
-    moments = gather_moments(stills, still_folds, stills_rows, "whole", images.features, seed=seed)
-    rows = with_clips(stills_rows, development, clip_folds, videos)
+    still_rows = collect(stills, still_folds, "whole", images.features)
+    moments = gather_moments(stills, still_folds, still_rows, "whole", images.features, seed=seed)
+    rows = clip_rows(development, clip_folds, videos)
     frame_by_fold, face_by_fold = fold_heads(rows, moments), fold_heads(face_rows, face_moments)
     held = clip_scores(development, clip_folds, videos, frame_by_fold, _with_pool(face_by_fold, face_head.pool))
     frame_logits = cross_fitted(held.frame_parts, held.labels, held.folds, held.weights, l2=POOL_L2)
@@ -96,17 +97,16 @@ def fit_video(
     artefacts.write_report("video_clip", report(held, logits, released, release_logits, calibration, len(stills)))
 
 
-def with_clips(rows: Rows, clips: Sequence[LabelledFile], folds: NDArray[np.int64], videos: VideoFeatureCache) -> Rows:
-    """The rows of pictures with one row a clip: the mean of its frames' class tokens."""
-    files = [*rows.files, *clips]
-    labels = np.concatenate([rows.labels, [clip.label for clip in clips]])
+def clip_rows(clips: Sequence[LabelledFile], folds: NDArray[np.int64], videos: VideoFeatureCache) -> Rows:
+    """One row a clip: the mean of its frames' class tokens."""
+    labels = np.array([clip.label for clip in clips])
     return Rows(
-        files=files,
-        variants=[*rows.variants, *["base"] * len(clips)],
+        files=list(clips),
+        variants=["base"] * len(clips),
         labels=labels,
-        classes=np.vstack([rows.classes, [videos.features(clip).mean_classes for clip in clips]]),
-        folds=np.concatenate([rows.folds, folds]),
-        weights=source_weights([file.source for file in files], labels.tolist()),
+        classes=np.stack([videos.features(clip).mean_classes for clip in clips]),
+        folds=folds,
+        weights=source_weights([clip.source for clip in clips], labels.tolist()),
     )
 
 
