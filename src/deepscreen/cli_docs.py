@@ -22,6 +22,7 @@ from deepscreen.detectors.contract import DetectorCard
 from deepscreen.detectors.registry import DETECTORS
 from deepscreen.record import json_schema
 from deepscreen.report.detector_card import GENERATED, detector_page, fusion_page
+from deepscreen.report.readme_figures import figures_table, with_figures
 from deepscreen.settings import ENV_PREFIX, Settings
 from deepscreen.weights.manifest import Manifest, load_manifest
 
@@ -60,9 +61,9 @@ def settings_page() -> str:
             "",
             GENERATED,
             "",
-            "Settings are environment variables. Options of a command win over them; an unknown variable that begins with",
-            f"`{ENV_PREFIX}` stops the program, so that a slip of the pen is noticed. Only the limits and the policy can change a",
-            "record; they are part of its `settings_digest`.",
+            "Settings are environment variables. Options of a command win over them; an unknown one that begins with",
+            f"`{ENV_PREFIX}` stops the program, so that a slip of the pen is noticed. Only the limits and the policy can",
+            "change a record; they are part of its `settings_digest`.",
             "",
             "| variable | default | meaning |",
             "|---|---|---|",
@@ -128,11 +129,19 @@ def _card(name: str) -> DetectorCard | None:
     return card
 
 
-def renew(docs_dir: Path, weights_dir: Path) -> list[str]:
-    """Writes the pages that differ and gives their names."""
+def readme(text: str, weights_dir: Path) -> str:
+    """README.md with its table of figures renewed."""
+    reports = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in (weights_dir / REPORTS_NAME).glob("*.json")}
+    return with_figures(text, figures_table(reports))
+
+
+def renew(root: Path) -> list[str]:
+    """Writes the pages of the checkout *root* that differ, and gives their names."""
     changed = []
-    for name, text in pages(weights_dir).items():
-        path = docs_dir / name
+    generated = {f"docs/{name}": text for name, text in pages(root / "weights").items()}
+    generated["README.md"] = readme((root / "README.md").read_text(encoding="utf-8"), root / "weights")
+    for name, text in generated.items():
+        path = root / name
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -142,9 +151,9 @@ def renew(docs_dir: Path, weights_dir: Path) -> list[str]:
 
 
 def main() -> int:
-    """Renews docs/ of the checkout that this runs in; exit code 0."""
+    """Renews docs/ and README.md of the checkout that this runs in; exit code 0."""
     root = Path(__file__).resolve().parents[2]
-    changed = renew(root / "docs", root / "weights")
+    changed = renew(root)
     typer.echo(f"renewed: {', '.join(changed) or 'nothing to do'}")
     return 0
 

@@ -14,6 +14,7 @@ from deepscreen import cli_docs
 from deepscreen.detectors.contract import DetectorCard
 from deepscreen.detectors.registry import DETECTORS
 from deepscreen.report.detector_card import GENERATED, detector_page, fusion_page
+from deepscreen.report.readme_figures import BEGIN, END, with_figures
 from deepscreen.settings import Limits, Settings, VerdictPolicy
 from deepscreen.weights.manifest import load_manifest
 from deepscreen.weights.store import shipped_dir
@@ -109,15 +110,29 @@ def test_page_of_commands_does_not_depend_on_the_terminal(monkeypatch: pytest.Mo
 
 
 def test_renewing_writes_what_differs_and_nothing_else(tmp_path: Path) -> None:
-    assert set(cli_docs.renew(tmp_path, shipped_dir())) >= {
-        "screening.schema.json",
-        "settings.md",
-        "cli.md",
-        "openapi.json",
+    (tmp_path / "weights").symlink_to(shipped_dir())
+    (tmp_path / "README.md").write_text(f"# Title\n{BEGIN}\n{END}\nThe end.\n", encoding="utf-8")
+    assert set(cli_docs.renew(tmp_path)) >= {
+        "docs/screening.schema.json",
+        "docs/settings.md",
+        "docs/cli.md",
+        "docs/openapi.json",
+        "README.md",
     }
-    assert cli_docs.renew(tmp_path, shipped_dir()) == []
-    (tmp_path / "cli.md").write_text("old")
-    assert cli_docs.renew(tmp_path, shipped_dir()) == ["cli.md"]
+    assert (tmp_path / "README.md").read_text(encoding="utf-8").endswith(f"{END}\nThe end.\n")
+    assert cli_docs.renew(tmp_path) == []
+    (tmp_path / "docs/cli.md").write_text("old")
+    assert cli_docs.renew(tmp_path) == ["docs/cli.md"]
+
+
+def test_figures_of_the_readme_are_current() -> None:
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert cli_docs.readme(text, shipped_dir()) == text, RENEW
+
+
+def test_a_readme_without_the_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="marks"):
+        with_figures("# Title\n", "| a |")
 
 
 def test_card_puts_the_probe_beside_its_protocol(page: str) -> None:

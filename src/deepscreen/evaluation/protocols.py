@@ -57,7 +57,7 @@ def source_weights(sources: Sequence[str], labels: Sequence[int]) -> NDArray[np.
     Mean weight is 1. What helps on unseen sources is more sources, not more files of one.
     """
     keys = [f"{label}|{source}" for source, label in zip(sources, labels, strict=True)]
-    names, inverse, counts = np.unique(np.array(keys), return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(np.array(keys), return_inverse=True, return_counts=True)
     weights = (1 / np.sqrt(counts))[inverse]
     spoof = np.array(labels) == 1
     for mask in (spoof, ~spoof):

@@ -146,7 +146,7 @@ def _withheld(card: DetectorCard, what: str, check: Faithfulness) -> Caveat:
     return Caveat(
         code="map_withheld",
         message=(
-            f"{card.name}: the {what} is withheld: with its hottest {check.masked_fraction:.0%} masked the score moved by "
-            f"{-check.drop_hottest:+.2f}, with a random {check.masked_fraction:.0%} by {-check.drop_random:+.2f}."
+            f"{card.name}: the {what} is withheld: with its hottest {check.masked_fraction:.0%} masked the score moved "
+            f"by {-check.drop_hottest:+.2f}, with a random {check.masked_fraction:.0%} by {-check.drop_random:+.2f}."
         ),
     )

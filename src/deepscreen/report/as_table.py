@@ -50,8 +50,8 @@ def results_table(rows: Iterable[TableRow]) -> Table:
     table.add_column("file", overflow="fold", ratio=2)
     table.add_column("modality", no_wrap=True)
     table.add_column("authenticity\nscore", justify="right", no_wrap=True)
-    table.add_column("log10 LR", justify="right")
-    table.add_column("verdict", overflow="fold", ratio=2)
+    table.add_column("log10 LR", justify="right", min_width=14)
+    table.add_column("verdict", overflow="fold", min_width=20)
     table.add_column("seconds", justify="right", no_wrap=True)
     for row in rows:
         for cells in _lines(row):

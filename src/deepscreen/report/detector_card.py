@@ -31,9 +31,8 @@ def detector_page(card: DetectorCard, rows: Sequence[WeightsRow], report: Report
     return _page(
         f"# {card.name}",
         f"{card.summary} Modality: {card.modality}; version {card.version}.",
-        "It gives log-odds (`spoof_logit`, above 0 for synthetic or manipulated), which a calibration of its own turns into"
-        " a likelihood ratio. It explains nothing about who made a file or why, and a picture, clip or sound of a kind that"
-        " is not listed below is outside of what these figures say.",
+        "It gives log-odds (`spoof_logit`, above 0 for synthetic or manipulated), which a calibration of its own turns"
+        " into a likelihood ratio. A file of a kind that is not listed below is outside of what these figures say.",
         *_weights(rows),
         *_figures(report),
     )
@@ -82,9 +81,10 @@ def _protocols(protocols: Mapping[str, Figures]) -> Iterator[str]:
         return
     yield "## Figures by protocol"
     yield (
-        "AUC and equal error rate with 95 % intervals from resampling whole sources. *Release split*: a fixed fifth of the"
-        " sources, scored once by the finished heads. *Last-block probe*: a plain linear regression on the last block of the"
-        " same backbone, on the same files; what this detector adds is the difference. Cllr: 0 is perfect, 1 says nothing."
+        "AUC and equal error rate with 95 % intervals from resampling whole sources. *Release split*: a fixed fifth of"
+        " the sources, scored once by the finished heads. *Last-block probe*: a plain linear regression on the last"
+        " block of the same backbone, on the same files; what this detector adds is the difference. Cllr: 0 is perfect,"
+        " 1 says nothing."
     )
     columns = [name for name in ("auc", "eer", "cllr") if any(name in figures for figures in protocols.values())]
     cells = []
@@ -122,7 +122,8 @@ def _beaten_by_the_probe(protocols: Mapping[str, Figures]) -> Iterator[str]:
 def _worst(title: str, rows: Mapping[str, Figures]) -> Iterator[str]:
     judged = sorted((figures["auc"], name) for name, figures in rows.items() if "auc" in figures)
     if judged:
-        yield f"{title}, worst first: {', '.join(f'{name} (AUC {_number(auc)})' for auc, name in judged[:WORST_SHOWN])}."
+        worst = ", ".join(f"{name} (AUC {_number(auc)})" for auc, name in judged[:WORST_SHOWN])
+        yield f"{title}, worst first: {worst}."
     unjudged = sorted(name for name, figures in rows.items() if "auc" not in figures)
     if unjudged:
         yield f"{title}, too few files to judge: {', '.join(unjudged)}."
