@@ -46,13 +46,13 @@ def results_table(rows: Iterable[TableRow]) -> Table:
 
     File names and messages are shown as they are read, with control characters as escapes; never as rich markup.
     """
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    table.add_column("file", overflow="fold", ratio=2)
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 0, 0, 1))
+    table.add_column("file", overflow="fold", min_width=12)
     table.add_column("modality", no_wrap=True)
     table.add_column("authenticity\nscore", justify="right", no_wrap=True)
     table.add_column("log10 LR", justify="right", min_width=14)
-    table.add_column("verdict", overflow="fold", min_width=20)
-    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("verdict", overflow="fold", min_width=14)
+    table.add_column("seconds", justify="right", no_wrap=True, min_width=7)
     for row in rows:
         for cells in _lines(row):
             table.add_row(*cells)

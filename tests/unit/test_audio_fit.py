@@ -1,0 +1,139 @@
+"""Fitting of the audio head: no leak between folds, honest choices, and the same bytes each time."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from deepscreen.detectors.spectral import N_STATISTICS
+from deepscreen.training.audio_features import ClipFeatures
+from deepscreen.training.audio_parts import AudioRows, SpectralPart, WhisperPart, audio_rows, choose, cross_fitted
+from deepscreen.training.fit_audio import calibrate
+from deepscreen.training.labelled import LabelledFile
+
+READING = Path(__file__).parents[2] / "sample_media/bona_fide/reading.flac"
+LAYERS = (1,)
+
+
+def file(source: str, label: int, n: int, group: str = "") -> LabelledFile:
+    key = f"{source}/{label}/{n}.flac"
+    return LabelledFile(Path(key), key, label, "kind", "system", source, group or key, None)
+
+
+def rows(n_sources: int = 12, *, signal: float = 0.0, shared_groups: bool = False) -> AudioRows:
+    """Four clips a source and class: each source has a strong mark of its own, and spoofs a weak common one."""
+    rng = np.random.default_rng(0)
+    pairs = []
+    for s in range(n_sources):
+        mark = rng.standard_normal((8, 1024)).astype(np.float32)
+        label = s % 2
+        for n in range(4):
+            whisper = 3 * mark + rng.standard_normal((8, 1024)).astype(np.float32)
+            whisper[1, :50] += signal * label
+            spectral = rng.standard_normal(N_STATISTICS) + np.where(np.arange(N_STATISTICS) < 20, signal * label, 0)
+            group = f"speaker {s // 2}" if shared_groups else ""
+            pairs.append((file(f"source {s}", label, n, group), ClipFeatures("", 0, whisper, spectral)))
+    return audio_rows(pairs)
+
+
+def test_a_mark_of_the_source_does_not_help_on_held_out_sources() -> None:
+    data = rows(24)
+    logits = cross_fitted(WhisperPart(LAYERS, 30.0), data, data.folds(6))
+    within = WhisperPart(LAYERS, 30.0).fitted(data).logits(data)
+    assert abs(float(np.corrcoef(logits, data.labels)[0, 1])) < 0.4
+    assert float(np.corrcoef(within, data.labels)[0, 1]) > 0.9  # fitted on the same sources it looks perfect
+
+
+@pytest.mark.parametrize("part", [WhisperPart(LAYERS, 300.0), SpectralPart(0.3, 30.0, seed=0, n_cosines=200)])
+def test_a_part_finds_what_spoofs_have_in_common(part: WhisperPart | SpectralPart) -> None:
+    data = rows(24, signal=4.0)
+    logits = cross_fitted(part, data, data.folds(6))
+    assert logits[data.labels == 1].mean() > logits[data.labels == 0].mean() + 0.5
+
+
+def test_sources_that_share_a_group_are_held_out_together() -> None:
+    data = rows(12, shared_groups=True)
+    for held_out in data.folds(3):
+        inside = {data.files[k].group for k in held_out}
+        assert inside.isdisjoint({f.group for k, f in enumerate(data.files) if k not in set(held_out)})
+
+
+def test_the_better_candidate_is_chosen() -> None:
+    data = rows(24, signal=4.0)
+    chosen, logits = choose([WhisperPart((5,), 300.0), WhisperPart((1,), 300.0)], data, 4)
+    assert chosen.layers == (1,)
+    assert logits.shape == data.labels.shape
+
+
+def test_fitting_twice_gives_the_same_numbers() -> None:
+    data = rows(8, signal=1.0)
+    for part in (WhisperPart(LAYERS, 100.0), SpectralPart(0.3, 30.0, seed=3, n_cosines=50)):
+        assert np.array_equal(part.fitted(data).logits(data), part.fitted(data).logits(data))
+
+
+def test_a_part_that_was_not_fitted_says_so() -> None:
+    with pytest.raises(ValueError, match="not fitted"):
+        WhisperPart(LAYERS, 1.0).logits(rows(2))
+
+
+def test_calibration_belongs_to_its_head_and_keeps_the_order_of_logits() -> None:
+    data = rows(24, signal=4.0)
+    logits = cross_fitted(WhisperPart(LAYERS, 300.0), data, data.folds(6))
+    calibration = calibrate("ab" * 32, data, logits)
+    (stratum,) = calibration.strata
+    assert calibration.head_sha256 == "ab" * 32
+    assert calibration.apply(5.0, stratum).log10_lr > calibration.apply(-5.0, stratum).log10_lr
+
+
+def small_collection(folder: Path) -> Path:
+    """Clips of one reading, cut at many places; the 'spoofs' are played backwards."""
+    samples, rate_hz = soundfile.read(READING, dtype="float32")
+    lines = []
+    for s in range(16):
+        for n in range(2):
+            start = (s * 2 + n) * 2_900
+            piece = samples[start : start + 16_000]
+            label = ("bonafide", "spoof")[n]
+            path = folder / f"{s}_{label}.flac"
+            soundfile.write(path, piece[::-1] if n else piece, rate_hz)
+            lines.append((path.name, label, f"family {n}", "system", f"source {s}", f"group {s}", "16000"))
+    manifest = folder / "manifest.csv"
+    with manifest.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("path", "label", "family", "system", "source", "group", "original_sample_rate_hz"))
+        writer.writerows(lines)
+    return manifest
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+def test_the_same_fit_gives_the_same_bytes_with_and_without_a_cache(tmp_path: Path) -> None:
+    from deepscreen.detectors.device import plan_compute
+    from deepscreen.detectors.registry import Workshop
+    from deepscreen.settings import Settings
+    from deepscreen.training.artefacts import Artefacts
+    from deepscreen.training.fit_audio import fit_audio
+    from deepscreen.weights.store import WeightsStore
+
+    manifest = small_collection(tmp_path)
+    workshop = Workshop(WeightsStore.from_settings(Settings()), plan_compute("cpu", "auto"))
+    caches = {"first": tmp_path / "cache", "again": tmp_path / "cache", "bare": None}
+    for name, cache_dir in caches.items():
+        fit_audio(manifest, Artefacts(tmp_path / name), workshop, cache_dir=cache_dir, seed=0)
+    digests = {name: digests_of(tmp_path / name) for name in caches}
+    assert len(digests["first"]) == 3
+    assert digests["first"] == digests["again"] == digests["bare"]
+    report = json.loads((tmp_path / "first/reports/audio_whisper.json").read_text(encoding="utf-8"))
+    assert report["protocols"]["source-held-out, all"]["n_spoof"] > 0
+    assert not {"path", "time"} & set(report)
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

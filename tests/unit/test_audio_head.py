@@ -1,0 +1,94 @@
+"""The audio head: arrays, pooling over speech only, and gradients that belong to the logit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from deepscreen.detectors.audio_head import AudioHead, CosineHead
+from deepscreen.detectors.audio_whisper import NARROW_BAND, WIDE_BAND, stratum_of, track_logit
+from deepscreen.detectors.linear_head import LinearHead
+from deepscreen.detectors.spectral import N_STATISTICS
+from deepscreen.detectors.speech import WINDOW_FRAMES, WINDOW_SAMPLES, SpeechWindow
+from deepscreen.detectors.speech_features import WindowFeatures, pooled_states, state_mask
+
+LAYERS = (1, 3)
+
+
+def linear(n: int, seed: int) -> LinearHead:
+    rng = np.random.default_rng(seed)
+    return LinearHead(rng.standard_normal(n), rng.uniform(0.5, 2, n), rng.standard_normal(n), 0.25)
+
+
+def head() -> AudioHead:
+    rng = np.random.default_rng(9)
+    spectral = CosineHead(
+        rng.standard_normal(N_STATISTICS),
+        rng.uniform(0.5, 2, N_STATISTICS),
+        rng.standard_normal((N_STATISTICS, 6)) * 0.05,
+        rng.uniform(0, 6, 6),
+        linear(6, 1),
+    )
+    return AudioHead(LAYERS, linear(2048, 2), spectral, linear(2, 3))
+
+
+def features(seed: int = 0) -> WindowFeatures:
+    rng = np.random.default_rng(seed)
+    return WindowFeatures(rng.standard_normal((7, 1024)).astype(np.float32), rng.standard_normal(N_STATISTICS))
+
+
+def window(speech: slice, seconds: float = 3.0) -> SpeechWindow:
+    mask = np.zeros(WINDOW_FRAMES, np.bool_)
+    mask[speech] = True
+    return SpeechWindow(np.zeros(WINDOW_SAMPLES, np.float32), mask, 0.0, seconds)
+
+
+def test_head_is_the_same_after_its_arrays_were_stored() -> None:
+    restored = AudioHead.from_arrays(head().arrays())
+    assert restored.layers == LAYERS
+    assert restored.logit(features()) == head().logit(features())
+
+
+def test_only_the_chosen_layers_count() -> None:
+    changed = features()
+    changed.whisper[[0, 2, 4, 5, 6]] += 100
+    assert head().logit(changed) == head().logit(features())
+    changed.whisper[3] += 100
+    assert head().logit(changed) != head().logit(features())
+
+
+def test_differentiable_logit_is_the_whisper_part_of_the_logit() -> None:
+    one, other = features(0), WindowFeatures(features(1).whisper, features(0).spectral)
+    logits = [float(head().differentiable_whisper_logit(torch.from_numpy(f.whisper))) for f in (one, other)]
+    difference = head().logit(one) - head().logit(other)
+    assert head().whisper_share * (logits[0] - logits[1]) == pytest.approx(difference, abs=1e-9)
+
+
+def test_pooling_looks_at_speech_frames_only() -> None:
+    states = torch.randn(7, 150, 512, generator=torch.Generator().manual_seed(0))
+    mask = state_mask(window(slice(0, 200)))
+    other = states.clone()
+    other[:, 100:] = 1e6
+    assert int(mask.sum()) == 100
+    assert torch.equal(pooled_states(states, mask), pooled_states(other, mask))
+    mean, deviation = pooled_states(states, mask).split(512, dim=-1)
+    assert torch.allclose(mean, states[:, :100].mean(1), atol=1e-6)
+    assert torch.allclose(deviation, states[:, :100].std(1, correction=0), atol=1e-5)
+
+
+def test_pooling_has_a_finite_gradient_where_states_do_not_move() -> None:
+    states = torch.ones(1, 150, 512, requires_grad=True)
+    pooled_states(states, state_mask(window(slice(0, 300)))).sum().backward()
+    assert states.grad is not None
+    assert torch.isfinite(states.grad).all()
+
+
+def test_track_logit_weighs_windows_by_their_speech() -> None:
+    windows = [window(slice(0, 300)), window(slice(0, 100))]
+    assert track_logit(windows, [2.0, -2.0]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("level_db", "stratum"), [(-58.0, NARROW_BAND), (-20.0, WIDE_BAND)])
+def test_telephone_sound_has_a_stratum_of_its_own(level_db: float, stratum: str) -> None:
+    assert stratum_of(level_db) == stratum
