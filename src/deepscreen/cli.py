@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from deepscreen import cli_fit, cli_weights
-from deepscreen.errors import CalibrationError, ConfigError, DeepscreenError, WeightsError
+from deepscreen.cli_errors import EXIT_FAILED_FILES, EXIT_INTERRUPTED, errors_to_exit_codes
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from deepscreen.screening import ScreeningDesk
     from deepscreen.settings import Settings
 
-EXIT_FAILED_FILES, EXIT_CONFIG, EXIT_WEIGHTS, EXIT_INTERRUPTED = 1, 2, 3, 130
 HELP = """Screen images, videos and sound for deepfakes: calibrated, explained, offline.
 
 Exit codes: 0 all files screened, 1 at least one could not be, 2 wrong option or setting, 3 weights missing or changed,
@@ -49,7 +48,7 @@ def screen(
     precision: Precision = None,
 ) -> None:
     """Screen single files and print a table, or records with --json."""
-    with _errors_to_exit_codes(), _desk(device, precision) as desk:
+    with errors_to_exit_codes(), _desk(device, precision) as desk:
         failed = _screen_files(files, desk, as_json=json, evidence=evidence)
     raise typer.Exit(EXIT_FAILED_FILES if failed else 0)
 
@@ -86,7 +85,7 @@ def scan(
     from deepscreen.scan import INDEX_NAME, list_files
     from deepscreen.scan import scan as scan_folder
 
-    with _errors_to_exit_codes():
+    with errors_to_exit_codes():
         total = len(list_files(folder))
         with _desk(device, precision) as desk, _progress() as progress:
             task = progress.add_task("screening", total=total)
@@ -112,7 +111,7 @@ def serve(
 ) -> None:
     """Run the HTTP service on this machine's loopback address."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    with _errors_to_exit_codes():
+    with errors_to_exit_codes():
         from deepscreen.api.server import serve as serve_http
 
         settings = _settings(device, precision, host=host, port=port, data_dir=data_dir)
@@ -122,7 +121,7 @@ def serve(
 @app.command()
 def info() -> None:
     """Show version, folders, device, precision, limits and all settings."""
-    with _errors_to_exit_codes():
+    with errors_to_exit_codes():
         from deepscreen.cli_info import print_info
 
         print_info(_settings(None, None))
@@ -131,7 +130,7 @@ def info() -> None:
 @app.command()
 def detectors() -> None:
     """Show the detectors: what each looks for, on what, with which weights."""
-    with _errors_to_exit_codes():
+    with errors_to_exit_codes():
         from deepscreen.cli_info import print_detectors
 
         print_detectors()
@@ -154,11 +153,11 @@ def _settings(device: str | None, precision: str | None, **others: object) -> Se
 
 @contextmanager
 def _desk(device: str | None, precision: str | None) -> Iterator[ScreeningDesk]:
-    console = Console(stderr=True)
-    with console.status("loading and proving the weights"):
+    settings = _settings(device, precision)  # a wrong option is refused before anything heavy is loaded
+    with Console(stderr=True).status("loading and proving the weights"):
         from deepscreen.screening import ScreeningDesk
 
-        desk = ScreeningDesk.build(_settings(device, precision))
+        desk = ScreeningDesk.build(settings)
     try:
         yield desk
     finally:
@@ -189,18 +188,3 @@ def _print_table(items: list[ScannedFile]) -> None:
         for i in items
     ]
     Console().print(results_table(rows))
-
-
-@contextmanager
-def _errors_to_exit_codes() -> Iterator[None]:
-    try:
-        yield
-    except DeepscreenError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(_exit_code(error)) from error
-
-
-def _exit_code(error: DeepscreenError) -> int:
-    if isinstance(error, WeightsError | CalibrationError):
-        return EXIT_WEIGHTS
-    return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED_FILES

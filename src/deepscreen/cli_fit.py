@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deepscreen.cli_errors import errors_to_exit_codes
+
 if TYPE_CHECKING:
     from deepscreen.detectors.registry import Workshop
     from deepscreen.training.artefacts import Artefacts
@@ -26,7 +28,7 @@ Seed = Annotated[int, typer.Option(help="Seed of laundering and blending.")]
 @app.command("image")
 def fit_image_command(manifest: Manifest, cache: Cache, out: Out = None, seed: Seed = 0) -> None:
     """Fit image_clip, face_clip and their fusion."""
-    with _bench(out) as bench:
+    with errors_to_exit_codes(), _bench(out) as bench:
         from deepscreen.training.fit_image import fit_image
 
         fit_image(manifest, bench.artefacts, _image_cache(bench, cache, seed), seed=seed)
@@ -41,7 +43,7 @@ def fit_video_command(
     seed: Seed = 0,
 ) -> None:
     """Fit video_clip; `fit image` comes first."""
-    with _bench(out) as bench:
+    with errors_to_exit_codes(), _bench(out) as bench:
         from deepscreen.detectors.view_head import ViewHead
         from deepscreen.media.sandbox import Decoder
         from deepscreen.settings import Limits
@@ -58,7 +60,7 @@ def fit_video_command(
 @app.command("audio")
 def fit_audio_command(manifest: Manifest, cache: Cache, out: Out = None, seed: Seed = 0) -> None:
     """Fit audio_whisper."""
-    with _bench(out) as bench:
+    with errors_to_exit_codes(), _bench(out) as bench:
         from deepscreen.training.fit_audio import fit_audio
 
         fit_audio(manifest, bench.artefacts, bench.workshop, cache_dir=cache / "audio", seed=seed)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,15 +12,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
-from deepscreen.errors import ConfigError, DeepscreenError, WeightsError
+from deepscreen.cli_errors import EXIT_WEIGHTS, errors_to_exit_codes, print_error
+from deepscreen.errors import WeightsError
 
 if TYPE_CHECKING:
     from deepscreen.weights.manifest import WeightsRow, Wheel
     from deepscreen.weights.pull import PullPlan
     from deepscreen.weights.store import WeightsStore
 
-EXIT_WEIGHTS = 3  # weights are missing, changed or not to be had
-EXIT_CONFIG = 2
 
 app = typer.Typer(no_args_is_help=True, help="Get, prove and carry the pretrained weights.")
 
@@ -41,7 +38,7 @@ def pull_command(
     from deepscreen.weights.pull import plan_pull, pull
 
     console = Console(stderr=True)
-    with _errors_to_exit_codes(console):
+    with errors_to_exit_codes():
         store = _store()
         plan = plan_pull(store)
         if not plan.rows:
@@ -56,7 +53,7 @@ def pull_command(
 @app.command("list")
 def list_command() -> None:
     """Show every weight file: what it is, its licence, and whether it is in place and proven."""
-    with _errors_to_exit_codes(Console(stderr=True)):
+    with errors_to_exit_codes():
         store = _store()
         _print_table(store, [(row, _state(store, row)) for row in store.manifest.weights])
 
@@ -64,12 +61,11 @@ def list_command() -> None:
 @app.command("verify")
 def verify_command() -> None:
     """Hash every weight file in full; exit code 3, with the file's name, where one is missing or changed."""
-    console = Console(stderr=True)
-    with _errors_to_exit_codes(console):
+    with errors_to_exit_codes():
         store = _store()
         failures = [error for row in store.manifest.weights if (error := _failure(store, row))]
         for failure in failures:
-            _print_error(console, failure)
+            print_error(failure)
         if failures:
             raise typer.Exit(EXIT_WEIGHTS)
         total = sum(row.bytes for row in store.manifest.weights)
@@ -82,7 +78,7 @@ def bundle_command(out: Annotated[Path, typer.Argument(help="The tar file to wri
     from deepscreen.weights.bundle import write_bundle
 
     console = Console(stderr=True)
-    with _errors_to_exit_codes(console), console.status("Proving and packing"):
+    with errors_to_exit_codes(), console.status("Proving and packing"):
         write_bundle(_store(), out)
         console.print(f"Wrote {escape(str(out))} ({decimal(out.stat().st_size)})")
 
@@ -95,7 +91,7 @@ def import_command(
     from deepscreen.weights.bundle import import_bundle
 
     console = Console(stderr=True)
-    with _errors_to_exit_codes(console), console.status("Proving and installing"):
+    with errors_to_exit_codes(), console.status("Proving and installing"):
         rows = import_bundle(_store(), bundle, lambda: console.print("Waiting for another pull or import to finish"))
         console.print(f"Installed and proven: {', '.join(row.name for row in rows)}")
 
@@ -176,16 +172,3 @@ def _print_table(store: WeightsStore, states: list[tuple[WeightsRow, str]]) -> N
     console.print(table)
     console.print(f"cache: {escape(str(store.cache_dir))}", soft_wrap=True)
     console.print(f"shipped: {escape(str(store.shipped_dir))}", soft_wrap=True)
-
-
-def _print_error(console: Console, error: DeepscreenError) -> None:
-    console.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
-
-
-@contextmanager
-def _errors_to_exit_codes(console: Console) -> Iterator[None]:
-    try:
-        yield
-    except DeepscreenError as error:
-        _print_error(console, error)
-        raise typer.Exit(EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_WEIGHTS) from error

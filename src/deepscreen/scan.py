@@ -105,6 +105,8 @@ def _check_out_dir(folder: Path, out_dir: Path) -> None:
     source, target = folder.resolve(), out_dir.resolve()
     if target == source or source in target.parents:
         raise ConfigError(f"{shown(str(out_dir))}: lies inside the scanned folder; choose --out elsewhere")
+    if (out_dir / RECORDS_NAME).exists():
+        raise ConfigError(f"{shown(str(out_dir))}: holds a scan already; choose another --out or remove it")
     out_dir.mkdir(parents=True, exist_ok=True)
 
 

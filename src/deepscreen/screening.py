@@ -26,7 +26,7 @@ from deepscreen.detectors.contract import (
     Scored,
     SoundSample,
 )
-from deepscreen.errors import DetectorError, MediaError, WeightsError
+from deepscreen.errors import MediaError
 from deepscreen.evidence.exhibits import exhibits
 from deepscreen.evidence.render import thumbnail_jpeg
 from deepscreen.faces import Face, FaceLocator, FaceTracker
@@ -194,7 +194,7 @@ class ScreeningDesk:
                 outcomes.append((detector.card, detector.score(sample())))
             except MediaError as error:
                 outcomes.append((detector.card, NotScored(detector.card.name, Absence.UNDECODABLE, str(error))))
-            except (DetectorError, WeightsError, RuntimeError, ValueError, ArithmeticError) as error:
+            except Exception as error:
                 # One detector's failure must not take the others' readings with it; the reader is told by a caveat.
                 logger.exception("detector %s failed", detector.card.name)
                 detail = f"the detector failed ({type(error).__name__}); see the log"

@@ -34,6 +34,7 @@ COARSE_GRID = 7
 # Of a spoof_logit or a cell of a coarse map, in nats: bf16 and fp32, and kernels of other processors, stay within it.
 LOGIT_TOLERANCE = 0.15
 PRECISIONS = ("fp32", "bf16")
+GENUINE_SOUND = ("spoof/face_swap_2s_to_4s.webm",)  # the picture is manipulated, the sound is not
 Stored = dict[str, dict[str, Any]]  # precision -> file -> reading
 
 
@@ -157,6 +158,16 @@ def changes(before: Any, after: Any, place: str = "") -> Iterator[str]:
         yield f"{place}: {before} -> {after}"
 
 
+def misses(files: dict[str, Any]) -> Iterator[str]:
+    """One line for each detector and sample whose likelihood ratio lies on the wrong side of 1."""
+    for name, reading in sorted(files.items()):
+        for modality, result in reading.get("modalities", {}).items():
+            is_spoof = name.startswith("spoof/") and not (modality == "audio" and name in GENUINE_SOUND)
+            for detector, log10_lr in result["reading_log10_lrs"].items():
+                if (log10_lr > 0) != is_spoof:
+                    yield f"{name}: {detector} {log10_lr:+.2f}"
+
+
 def _is_grid(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], list)
 
@@ -184,6 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = list(changes(before, after)) if before else []
     sys.stdout.write("\n".join(lines or ["no change" if before else "stored for the first time"]) + "\n")
     STORED.write_text(_stored_text(after), encoding="utf-8")
+    for precision, read in after.items():
+        sys.stdout.write("\n  ".join([f"on the wrong side of log10 LR 0, in {precision}:", *misses(read)]) + "\n")
     if not options.no_backbones:
         backbone_readings.main()
     return 0

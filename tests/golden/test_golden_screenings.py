@@ -16,6 +16,7 @@ from regenerate import (
     changes,
     coarse,
     load_stored,
+    misses,
     name_of,
     sample_files,
 )
@@ -26,8 +27,16 @@ from deepscreen.weights.store import WeightsStore
 
 NAMES = [name_of(path) for path in sample_files()]
 ONE_OF_EACH_KIND = ("spoof/face_swap.jpg", "bona_fide/webcam.webm", "spoof/vocoded_reading.flac")
-# One bona fide and one spoof file that each detector gets right: positive means synthetic or manipulated.
-POLARITY_PAIRS: dict[str, tuple[str, str]] = {}
+# One bona fide and one spoof file of the same kind that each detector gets right: positive means synthetic or
+# manipulated. They show the polarity and not how good a detector is: several samples are on the wrong side, by little
+# (the local edits `copied_dog` and `spliced_bird`, the two-second `face_swap_2s_to_4s`, the prompt) or clearly (the
+# dogs' own faces, for face_clip). `make golden` lists all of them.
+POLARITY_PAIRS = {
+    "image_clip": ("bona_fide/portrait_hopper.jpg", "spoof/face_swap.jpg"),
+    "face_clip": ("bona_fide/portrait_hopper.jpg", "spoof/face_self_blend.png"),
+    "video_clip": ("bona_fide/webcam.webm", "spoof/face_swap_synthetic_voice.mp4"),
+    "audio_whisper": ("bona_fide/telephone_prompt.wav", "spoof/telephone_espeak.wav"),
+}
 
 
 class Readings:
@@ -134,6 +143,15 @@ def test_changes_name_what_moved() -> None:
         "fp32 / a.jpg / maps / image_clip, whole: largest change 0.50",
         "fp32 / a.jpg / overall: inconclusive -> spoof_supported",
     ]
+
+
+def test_misses_are_those_on_the_wrong_side() -> None:
+    def read(log10_lr: float, modality: str = "image") -> dict[str, Any]:
+        return {"modalities": {modality: {"reading_log10_lrs": {"detector": log10_lr}}}}
+
+    files = {"spoof/a": read(1.0), "spoof/b": read(-1.0), "bona_fide/c": read(0.5), "bona_fide/d": read(-0.5)}
+    assert list(misses(files)) == ["bona_fide/c: detector +0.50", "spoof/b: detector -1.00"]
+    assert list(misses({"spoof/face_swap_2s_to_4s.webm": read(-1.0, "audio")})) == []
 
 
 def test_coarse_map_is_the_mean_over_cells() -> None:

@@ -11,11 +11,17 @@ import numpy as np
 import pytest
 import soundfile
 
+from deepscreen.detectors.device import plan_compute
+from deepscreen.detectors.registry import Workshop
 from deepscreen.detectors.spectral import N_STATISTICS
+from deepscreen.errors import ConfigError
+from deepscreen.settings import Settings
+from deepscreen.training.artefacts import Artefacts
 from deepscreen.training.audio_features import ClipFeatures
 from deepscreen.training.audio_parts import AudioRows, SpectralPart, WhisperPart, audio_rows, choose, cross_fitted
-from deepscreen.training.fit_audio import calibrate
+from deepscreen.training.fit_audio import calibrate, fit_audio
 from deepscreen.training.labelled import LabelledFile
+from deepscreen.weights.store import WeightsStore
 
 READING = Path(__file__).parents[2] / "sample_media/bona_fide/reading.flac"
 LAYERS = (1,)
@@ -91,13 +97,13 @@ def test_calibration_belongs_to_its_head_and_keeps_the_order_of_logits() -> None
     assert calibration.apply(5.0, stratum).log10_lr > calibration.apply(-5.0, stratum).log10_lr
 
 
-def small_collection(folder: Path) -> Path:
+def small_collection(folder: Path, n_sources: int = 11) -> Path:
     """Clips of one reading, cut at many places; the 'spoofs' are played backwards."""
     samples, rate_hz = soundfile.read(READING, dtype="float32")
     lines = []
-    for s in range(16):
+    for s in range(n_sources):
         for n in range(2):
-            start = (s * 2 + n) * 2_900
+            start = (s * 2 + n) * 4_300
             piece = samples[start : start + 16_000]
             label = ("bonafide", "spoof")[n]
             path = folder / f"{s}_{label}.flac"
@@ -114,24 +120,28 @@ def small_collection(folder: Path) -> Path:
 @pytest.mark.weights
 @pytest.mark.slow
 def test_the_same_fit_gives_the_same_bytes_with_and_without_a_cache(tmp_path: Path) -> None:
-    from deepscreen.detectors.device import plan_compute
-    from deepscreen.detectors.registry import Workshop
-    from deepscreen.settings import Settings
-    from deepscreen.training.artefacts import Artefacts
-    from deepscreen.training.fit_audio import fit_audio
-    from deepscreen.weights.store import WeightsStore
 
     manifest = small_collection(tmp_path)
     workshop = Workshop(WeightsStore.from_settings(Settings()), plan_compute("cpu", "auto"))
-    caches = {"first": tmp_path / "cache", "again": tmp_path / "cache", "bare": None}
+    caches = {"first": tmp_path / "cache", "bare": None}
     for name, cache_dir in caches.items():
         fit_audio(manifest, Artefacts(tmp_path / name), workshop, cache_dir=cache_dir, seed=0)
     digests = {name: digests_of(tmp_path / name) for name in caches}
     assert len(digests["first"]) == 3
-    assert digests["first"] == digests["again"] == digests["bare"]
+    assert digests["first"] == digests["bare"]
     report = json.loads((tmp_path / "first/reports/audio_whisper.json").read_text(encoding="utf-8"))
     assert report["protocols"]["source-held-out, all"]["n_spoof"] > 0
     assert not {"path", "time"} & set(report)
+
+
+@pytest.mark.weights
+def test_too_few_sources_are_named_before_anything_is_fitted(tmp_path: Path) -> None:
+
+    manifest = small_collection(tmp_path, n_sources=2)
+    workshop = Workshop(WeightsStore.from_settings(Settings()), plan_compute("cpu", "auto"))
+    with pytest.raises(ConfigError, match=r"2 sources hold spoof speech .* at least 6 are needed"):
+        fit_audio(manifest, Artefacts(tmp_path / "out"), workshop, cache_dir=None, seed=0)
+    assert not (tmp_path / "out").exists()
 
 
 def digests_of(folder: Path) -> dict[str, str]:

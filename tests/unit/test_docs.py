@@ -115,6 +115,17 @@ def test_figures_in_the_readme_are_current() -> None:
     assert cli_docs.readme(text, shipped_dir()) == text, RENEW
 
 
+def test_readme_keeps_what_stands_around_its_figures() -> None:
+    text = f"# Title\n\n{BEGIN}\n| old |\n{END}\nafter\n"
+    assert with_figures(text, "| new |") == f"# Title\n\n{BEGIN}\n| new |\n{END}\nafter\n"
+
+
+@pytest.mark.parametrize("text", ["# Title\n", f"{BEGIN}\n", f"{END}\n"])
+def test_readme_without_its_marks_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="want the marks"):
+        with_figures(text, "| a |")
+
+
 def test_renewing_writes_what_differs_and_nothing_else(tmp_path: Path) -> None:
     """In a copy of what pages are made from."""
     shutil.copytree(shipped_dir(), tmp_path / "weights", ignore=shutil.ignore_patterns("cache"))

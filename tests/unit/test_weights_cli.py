@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deepscreen.cli_weights import EXIT_CONFIG, EXIT_WEIGHTS, app
+from deepscreen.cli_errors import EXIT_CONFIG, EXIT_WEIGHTS
+from deepscreen.cli_weights import app
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ class PassMeter:
     def _before_module(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         if not _is_entry(module):
             return
-        given: Tensor = inputs[0]
+        given: Any = inputs[0]  # a Tensor, whose register_hook is not typed
         if given.device.type != "cpu":
             raise ValueError(
                 f"passes are timed on a CPU only, not on {given.device}; run the benchmark with --device cpu"

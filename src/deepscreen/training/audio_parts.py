@@ -101,7 +101,8 @@ class WhisperPart:
         return fitted_head(self.head).logit(self._read(rows))
 
     def _read(self, rows: AudioRows) -> FloatArray:
-        return rows.whisper[:, list(self.layers)].reshape(len(rows.files), -1).astype(np.float64)
+        width = len(self.layers) * rows.whisper.shape[2]
+        return rows.whisper[:, list(self.layers)].reshape(len(rows.files), width).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

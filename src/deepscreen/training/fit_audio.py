@@ -18,6 +18,7 @@ from deepscreen.detectors.audio_whisper import CARD, HEAD_NAME, speech_features,
 from deepscreen.detectors.linear_head import FloatArray, LinearHead
 from deepscreen.detectors.nets.whisper import WEIGHTS_NAME
 from deepscreen.detectors.registry import Workshop
+from deepscreen.errors import ConfigError
 from deepscreen.evaluation.metrics import auc, cllr
 from deepscreen.evaluation.protocols import is_release_split
 from deepscreen.scoring.calibration import Calibration, fit_stratum
@@ -92,7 +93,7 @@ def fit_audio(manifest: Path, artefacts: Artefacts, workshop: Workshop, *, cache
     """Writes head, calibration and report of ``audio_whisper`` into *artefacts*.
 
     ``cache_dir``: where features are kept between runs; None computes all of them anew. Raises ConfigError for a
-    manifest that cannot be read or recordings that are not mono at 16 kHz.
+    manifest that cannot be read, has too few sources, or names recordings that are not mono at 16 kHz.
     """
     cache = _feature_cache(workshop, cache_dir, seed)
     files = read_manifest(manifest)
@@ -100,6 +101,7 @@ def fit_audio(manifest: Path, artefacts: Artefacts, workshop: Workshop, *, cache
     in_release = np.array([is_release_split(source) for source in rows.sources])
     development, release = rows.take(~in_release), rows.take(in_release)
 
+    _check_enough(manifest, development)
     held = _held_out(development, seed)
     parts = _fit(development, seed, OUTER_FOLDS)
     joint = _joint(held, development, parts.fusion)
@@ -112,6 +114,16 @@ def fit_audio(manifest: Path, artefacts: Artefacts, workshop: Workshop, *, cache
     }
     notes = _notes(parts, joint, rows, n_files=len(files))
     artefacts.write_report(CARD.name, audio_report(results, calibration, _telephone_keys(manifest), notes))
+
+
+def _check_enough(manifest: Path, rows: AudioRows) -> None:
+    for label, name in ((1, "spoof"), (0, "bona fide")):
+        n_sources = len({file.source for file in rows.files if file.label == label})
+        if n_sources < OUTER_FOLDS:
+            raise ConfigError(
+                f"{manifest}: {n_sources} sources hold {name} speech outside the release split; at least"
+                f" {OUTER_FOLDS} are needed"
+            )
 
 
 def calibrate(head_sha256: str, rows: AudioRows, logits: FloatArray) -> Calibration:
