@@ -150,6 +150,8 @@ def changes(before: Any, after: Any, place: str = "") -> Iterator[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):
             yield from changes(before.get(key), after.get(key), f"{place} / {key}" if place else key)
+    elif isinstance(before, dict) or isinstance(after, dict):
+        yield f"{place}: {'no longer there' if after is None else 'new'}"
     elif _is_grid(before) and _is_grid(after):
         moved = float(np.abs(np.subtract(after, before)).max())
         if moved > 0:

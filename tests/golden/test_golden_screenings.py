@@ -139,6 +139,8 @@ def test_changes_name_what_moved() -> None:
     before = {"fp32": {"a.jpg": {"overall": "inconclusive", "maps": {"image_clip, whole": [[0.0, 1.0]]}}}}
     after = {"fp32": {"a.jpg": {"overall": "spoof_supported", "maps": {"image_clip, whole": [[0.5, 1.0]]}}}}
     assert list(changes(before, before)) == []
+    assert list(changes(before, {**before, "bf16": {}})) == ["bf16: new"]
+    assert list(changes(before, {})) == ["fp32: no longer there"]
     assert list(changes(before, after)) == [
         "fp32 / a.jpg / maps / image_clip, whole: largest change 0.50",
         "fp32 / a.jpg / overall: inconclusive -> spoof_supported",
