@@ -7,6 +7,7 @@ Exit codes: 0 all files screened; 1 at least one file could not be screened; 2 w
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from rich.console import Console
 
 from deepscreen import cli_fit, cli_weights
 from deepscreen.cli_errors import EXIT_FAILED_FILES, EXIT_INTERRUPTED, errors_to_exit_codes
+from deepscreen.process import settle_in
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -54,8 +56,6 @@ def screen(
 
 
 def _screen_files(files: list[Path], desk: ScreeningDesk, *, as_json: bool, evidence: Path | None) -> int:
-    import os
-
     from deepscreen.report.as_json import envelope_line
     from deepscreen.scan import scan_file
 
@@ -138,6 +138,7 @@ def detectors() -> None:
 
 def main() -> None:
     """Entry point of the ``deepscreen`` command."""
+    settle_in()
     try:
         app()
     except KeyboardInterrupt:

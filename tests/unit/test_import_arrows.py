@@ -17,7 +17,7 @@ SRC = Path(__file__).resolve().parents[2] / "src"
 PACKAGE = "deepscreen"
 # From what knows nothing to what knows all. Units of one layer do not know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "absence"),
+    ("errors", "absence", "process"),
     ("settings",),
     ("record",),
     ("media", "weights"),

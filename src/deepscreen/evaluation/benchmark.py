@@ -37,6 +37,7 @@ from deepscreen.evaluation.bench_figures import (
 from deepscreen.evaluation.bench_report import Report, as_markdown, this_machine, write_report
 from deepscreen.evaluation.bench_run import Run
 from deepscreen.evaluation.bench_startup import help_seconds, import_seconds, service_ready_seconds
+from deepscreen.process import settle_in
 
 PORTRAIT = "bona_fide/portrait_hopper.jpg"
 SPEECH = ("bona_fide/reading.flac", "bona_fide/prompt.opus")
@@ -192,6 +193,7 @@ def _progress(console: Console) -> Progress:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; exit code 0 when all was measured, 1 when it could not be. A missed target is not an error here."""
+    settle_in()  # the measured programs inherit it
     parser = argparse.ArgumentParser(prog="python -m deepscreen.evaluation.benchmark", description=__doc__)
     parser.add_argument("--samples", type=Path, default=Path("sample_media"))
     parser.add_argument(
