@@ -50,12 +50,12 @@ class FaceClip:
             )
         views = [face_view(sample.still.pixels, face) for face in faces]
         tokens = self._features.tokens([view.pixels for view in views])
-        logits = [self._head.logit(t) for t in tokens]
-        worst = max(range(len(logits)), key=lambda k: (logits[k], -k))
-        patches = self._head.patch_logits(tokens[worst])
-        check = faithfulness(self._head, self._features, views[worst].pixels, patches, logits[worst])
+        readings = [self._head.read(t) for t in tokens]
+        worst = max(range(len(readings)), key=lambda k: (readings[k][0], -k))
+        logit, patches = readings[worst]
+        check = faithfulness(self._head, self._features, views[worst].pixels, patches, logit)
         saliency = SaliencyMap(patches.astype("float32"), views[worst].to_source, "face", check)
-        return Scored(Reading(CARD.name, logits[worst], n_samples=len(faces)), maps=(saliency,))
+        return Scored(Reading(CARD.name, logit, n_samples=len(faces)), maps=(saliency,))
 
 
 def build(workshop: Workshop) -> FaceClip:

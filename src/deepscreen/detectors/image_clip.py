@@ -46,7 +46,7 @@ class ImageClip:
             return NotScored(CARD.name, Absence.TOO_SMALL, f"{size} px; at least {MIN_PICTURE_PX} px a side are needed")
         view = whole_view(still.pixels)
         tokens = self._features.tokens([view.pixels])[0]
-        logit, patches = self._head.logit(tokens), self._head.patch_logits(tokens)
+        logit, patches = self._head.read(tokens)
         check = faithfulness(self._head, self._features, view.pixels, patches, logit)
         saliency = SaliencyMap(patches.astype("float32"), view.to_source, "whole", check)
         return Scored(Reading(CARD.name, logit, n_samples=1), maps=(saliency,))

@@ -142,9 +142,8 @@ class VideoClip:
 
 
 def _offer(head: ViewHead, tokens: ViewTokens, frame: Frame, view: View, telling: _Telling) -> float:
-    logit = head.logit(tokens)
-    if logit > telling.logit:
-        telling.offer(logit, frame, view, head.patch_logits(tokens))
+    logit, patches = head.read(tokens)
+    telling.offer(logit, frame, view, patches)
     return logit
 
 

@@ -34,13 +34,15 @@ class ViewHead:
         """Log-odds of each patch, (14, 14) float64, spoof > 0."""
         return self.patches.logit(tokens.patches.astype(np.float64)).reshape(GRID, GRID)
 
+    def read(self, tokens: ViewTokens) -> tuple[float, FloatArray]:
+        """Log-odds of the view, and of its patches (14, 14): the map that went into them."""
+        patches = self.patch_logits(tokens)
+        class_logit = self.classes.logit(tokens.classes.ravel().astype(np.float64))
+        return float(self.pool.logit(pooled_parts(class_logit, patches))), patches
+
     def logit(self, tokens: ViewTokens) -> float:
         """Log-odds of the view."""
-        return float(self.pool.logit(self.parts(tokens)))
-
-    def parts(self, tokens: ViewTokens) -> FloatArray:
-        """What ``pool`` joins: [class logit, mean patch logit, mean logit of the top tenth of patches]."""
-        return pooled_parts(self.classes.logit(tokens.classes.ravel().astype(np.float64)), self.patch_logits(tokens))
+        return self.read(tokens)[0]
 
     def arrays(self, prefix: str) -> dict[str, FloatArray]:
         """The head as named arrays for a safetensors file."""
