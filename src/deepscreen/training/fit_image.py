@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepscreen.detectors.linear_head import FloatArray, LinearHead
-from deepscreen.detectors.view_head import ViewHead, pooled_parts
+from deepscreen.detectors.view_head import ViewHead
 from deepscreen.evaluation.figures import figure
 from deepscreen.evaluation.metrics import auc, cllr
 from deepscreen.evaluation.protocols import is_release_split, source_folds, source_weights
@@ -32,6 +32,7 @@ from deepscreen.training.view_fit import (
     cross_fitted,
     fit_view_head,
     gather_moments,
+    view_parts,
 )
 from deepscreen.training.weighted_logistic import fit_logistic
 
@@ -95,18 +96,13 @@ def calibrate(detector: str, head_sha256: str, held: HeldOut) -> Calibration:
 def score(head: ViewHead, files: Sequence[LabelledFile], subject: str, read: ReadViews) -> HeldOut:
     """The finished head on files that it never saw."""
     views = [(file, view) for file in files if (view := _base(read(file), subject)) is not None]
-    logits = [_logit(head, view) for _, view in views]
+    logits = [float(head.pool.logit(view_parts(view, head))) for _, view in views]
     labels = np.array([file.label for file, _ in views])
     return HeldOut([file for file, _ in views], labels, np.array(logits), np.zeros(len(views)))
 
 
 def _base(views: Iterable[ViewFeatures], subject: str) -> ViewFeatures | None:
     return next((v for v in views if v.subject == subject and v.variant == "base"), None)
-
-
-def _logit(head: ViewHead, view: ViewFeatures) -> float:
-    patches = head.patches.logit(view.patches.astype(np.float64))
-    return float(head.pool.logit(pooled_parts(head.classes.logit(view.classes.ravel().astype(np.float64)), patches)))
 
 
 def report(

@@ -17,16 +17,25 @@ from numpy.typing import NDArray
 
 from deepscreen.detectors.linear_head import FloatArray, LinearHead
 from deepscreen.detectors.video_clip import NO_FACE, WITH_FACE
-from deepscreen.detectors.view_head import ViewHead, pooled_parts
+from deepscreen.detectors.view_head import ViewHead
 from deepscreen.evaluation.figures import figure
 from deepscreen.evaluation.protocols import is_release_split, source_weights
 from deepscreen.scoring.calibration import Calibration, fit_stratum
 from deepscreen.training.artefacts import Artefacts
 from deepscreen.training.fit_image import GATE_KINDS, fold_of
-from deepscreen.training.image_features import FeatureCache, ViewFeatures
+from deepscreen.training.image_features import FeatureCache
 from deepscreen.training.labelled import LabelledFile, read_manifest
 from deepscreen.training.video_features import ClipViews, VideoFeatureCache
-from deepscreen.training.view_fit import POOL_L2, Rows, collect, cross_fitted, fit_parts, fold_heads, gather_moments
+from deepscreen.training.view_fit import (
+    POOL_L2,
+    Rows,
+    collect,
+    cross_fitted,
+    fit_parts,
+    fold_heads,
+    gather_moments,
+    view_parts,
+)
 from deepscreen.training.weighted_logistic import fit_logistic
 
 FACE_KINDS = frozenset({"faceswap", "reenactment", "talking_head"})
@@ -211,17 +220,12 @@ def _of_kinds(
 
 
 def _frame_parts(views: ClipViews, head: ViewHead) -> FloatArray:
-    return np.asarray(np.mean([_parts(view, head) for view in views.frames], axis=0))
+    return np.asarray(np.mean([view_parts(view, head) for view in views.frames], axis=0))
 
 
 def _face_worst(views: ClipViews, head: ViewHead) -> float:
-    logits = [float(head.pool.logit(_parts(view, head))) for view in views.faces]
+    logits = [float(head.pool.logit(view_parts(view, head))) for view in views.faces]
     return float(np.mean(logits)) if logits else float("nan")
-
-
-def _parts(view: ViewFeatures, head: ViewHead) -> FloatArray:
-    patches = head.patches.logit(view.patches.astype(np.float64))
-    return pooled_parts(head.classes.logit(view.classes.ravel().astype(np.float64)), patches)
 
 
 def _with_pool(heads: dict[int, ViewHead], pool: LinearHead) -> dict[int, ViewHead]:

@@ -161,6 +161,12 @@ def fit_parts(rows: Rows, train: NDArray[np.bool_], moments: list[FoldMoments]) 
     return ViewHead(classes, fit_patches(moments, ridge=PATCH_RIDGE), unit)
 
 
+def view_parts(view: ViewFeatures, head: ViewHead) -> FloatArray:
+    """What the pool joins of one cached view: [class logit, mean patch logit, mean of the top tenth]."""
+    patches = head.patches.logit(view.patches.astype(np.float64))
+    return pooled_parts(head.classes.logit(view.classes.ravel().astype(np.float64)), patches)
+
+
 def _parts(rows: Rows, chosen: NDArray[np.int64], head: ViewHead, subject: str, read: ReadViews) -> FloatArray:
     class_logits = head.classes.logit(rows.classes[chosen])
     return np.array(
