@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from deepscreen.media.halving import halved, halvings
 from deepscreen.media.samples import Pixels
 
 DETECT_LONG_SIDE_PX = 640  # 18 ms on two cores; finds faces down to about 1/40 of the long side
@@ -62,7 +63,14 @@ class FaceLocator:
         scale = min(1.0, DETECT_LONG_SIDE_PX / max(height, width))
         if min(height, width) * scale < MIN_SHORT_SIDE_PX:
             return ()
-        small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
+        times = halvings(max(height, width), DETECT_LONG_SIDE_PX)
+        small = halved(pixels, times)
+        height, width = (side << times for side in small.shape[:2])
+        scale = min(1.0, DETECT_LONG_SIDE_PX / max(small.shape))
+        if scale < 1:
+            small = np.asarray(
+                cv2.resize(small, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), dtype=np.uint8
+            )
         self._net.setInputSize((small.shape[1], small.shape[0]))
         _, rows = self._net.detect(np.ascontiguousarray(small[:, :, ::-1]))
         faces = [] if rows is None else [_face_from_row(row, small.shape, (height, width)) for row in rows]
@@ -93,9 +101,9 @@ def crop_face(pixels: Pixels, face: Face, *, size_px: int) -> FaceCrop:
 
 def _warp_square(pixels: Pixels, to_source: NDArray[np.float64], side_px: float, size_px: int) -> Pixels:
     """Samples the square; a face larger than the crop is shrunk by area first, since a warp alone would alias."""
-    shrink = max(1, int(side_px // size_px))
-    if shrink > 1:
-        pixels, to_source = _shrunk_neighbourhood(pixels, to_source, shrink)
+    times = halvings(side_px, size_px)
+    if times:
+        pixels, to_source = _halved_neighbourhood(pixels, to_source, times)
     step = to_source[:, :2] / size_px
     # Pixel centres: crop pixel i covers u = (i + 0.5) / size, source pixel j covers j + 0.5.
     offset = to_source[:, 2] + step @ np.array([0.5, 0.5]) - 0.5
@@ -106,10 +114,10 @@ def _warp_square(pixels: Pixels, to_source: NDArray[np.float64], side_px: float,
     )
 
 
-def _shrunk_neighbourhood(
-    pixels: Pixels, to_source: NDArray[np.float64], shrink: int
+def _halved_neighbourhood(
+    pixels: Pixels, to_source: NDArray[np.float64], times: int
 ) -> tuple[Pixels, NDArray[np.float64]]:
-    """Only the part around the square, shrunk by an integer factor: a large picture is not resized for one face."""
+    """Only the part around the square, halved *times* times: a large picture is not resized for one face."""
     corners = to_source @ np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]], dtype=np.float64)
     height, width = pixels.shape[:2]
     left, top = (
@@ -119,13 +127,10 @@ def _shrunk_neighbourhood(
         int(np.clip(v, low + 1, limit))
         for v, low, limit in zip(np.ceil(corners.max(axis=1)), (left, top), (width, height), strict=True)
     )
-    part = pixels[top:bottom, left:right]
-    size = (max(1, (right - left) // shrink), max(1, (bottom - top) // shrink))
-    small = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    scale = np.array([size[0] / (right - left), size[1] / (bottom - top)])
+    small = halved(pixels[top:bottom, left:right], times)
     moved = to_source.copy()
     moved[:, 2] -= (left, top)
-    return small, moved * scale[:, None]
+    return small, moved / (1 << times)
 
 
 def intersection_over_union(a: Face, b: Face) -> float:

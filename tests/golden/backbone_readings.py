@@ -51,7 +51,6 @@ def read_backbones(store: WeightsStore, clip: ClipBackbone, whisper: WhisperBack
     layers = whisper.hidden_states(sound()[None])
     readings = {f"clip block {number}, class token": kept(blocks[number - 1][0, 0]) for number in (3, 6, 9, 12)}
     readings["clip block 6, patch (7, 7)"] = kept(blocks[5][0, 1 + 14 * 7 + 7])
-    readings["clip embedding"] = kept(clip.image_embeddings(blocks[-1]))
     readings |= {f"whisper layer {number}, mean frame": kept(layers[number, 0].mean(dim=0)) for number in (0, 3, 6)}
     readings["silero, probabilities"] = kept(load_silero_vad(store.locate("silero-vad")).speech_probabilities(sound()))
     readings["yunet, raw outputs"] = _yunet(store)

@@ -23,8 +23,9 @@ class LinearHead:
 
     def logit(self, features: NDArray[np.floating[Any]]) -> FloatArray:
         """Log-odds of spoof for ``features`` (n, d); each row is summed by itself, so company does not matter."""
-        standardised = (np.asarray(features, dtype=np.float64) - self.mean) / self.scale
-        return np.asarray(np.sum(standardised * self.coef, axis=-1) + self.intercept)
+        weights = self.coef / self.scale  # the features are many rows: better to standardise the weights
+        offset = self.intercept - float(np.sum(self.mean * weights))
+        return np.asarray(np.sum(np.asarray(features) * weights, axis=-1) + offset)
 
     def arrays(self, prefix: str) -> dict[str, FloatArray]:
         """The head as named arrays for a safetensors file."""

@@ -32,12 +32,12 @@ class ViewHead:
 
     def patch_logits(self, tokens: ViewTokens) -> FloatArray:
         """Log-odds of each patch, (14, 14) float64, spoof > 0."""
-        return self.patches.logit(tokens.patches.astype(np.float64)).reshape(GRID, GRID)
+        return self.patches.logit(tokens.patches).reshape(GRID, GRID)
 
     def read(self, tokens: ViewTokens) -> tuple[float, FloatArray]:
         """Log-odds of the view, and of its patches (14, 14): the map that went into them."""
         patches = self.patch_logits(tokens)
-        class_logit = self.classes.logit(tokens.classes.ravel().astype(np.float64))
+        class_logit = self.classes.logit(tokens.classes.ravel())
         return float(self.pool.logit(pooled_parts(class_logit, patches))), patches
 
     def logit(self, tokens: ViewTokens) -> float:

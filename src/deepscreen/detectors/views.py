@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,14 +11,13 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
 from deepscreen.faces import Face, crop_face
+from deepscreen.media.halving import halved, halvings
 from deepscreen.media.samples import Pixels
 
 VIEW_PX = 224
 MIN_FACE_PX = 48.0  # of the face box; below it blending traces are gone
 MIN_PICTURE_PX = 48  # of the short side
-PRESHRINK_OVER_PX = (
-    4 * VIEW_PX
-)  # shrink by area first: filtering 12 megapixels with a wide kernel costs 10 times as much
+HALVED_AT_LEAST_PX = 2 * VIEW_PX  # of the short side: the filter that follows still decides what the view shows
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -32,12 +30,9 @@ class View:
 
 def whole_view(pixels: Pixels) -> View:
     """The whole picture brought to a square: nothing is cut off, so every source pixel has its place on the map."""
-    height, width = pixels.shape[:2]
-    shrink = min(height, width) // PRESHRINK_OVER_PX
-    if shrink > 1:
-        pixels = np.asarray(
-            cv2.resize(pixels, (width // shrink, height // shrink), interpolation=cv2.INTER_AREA), dtype=np.uint8
-        )
+    times = halvings(min(pixels.shape[:2]), HALVED_AT_LEAST_PX)
+    pixels = halved(pixels, times)
+    height, width = (side << times for side in pixels.shape[:2])
     tensor = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
     small = transforms.resize(tensor, [VIEW_PX, VIEW_PX], interpolation=InterpolationMode.BICUBIC, antialias=True)
     to_source = np.array([[width, 0, 0], [0, height, 0]], dtype=np.float64)

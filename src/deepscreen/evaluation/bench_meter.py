@@ -13,11 +13,11 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from transformers.models.clip.modeling_clip import CLIPEncoderLayer, CLIPVisionEmbeddings
 from transformers.models.whisper.modeling_whisper import WhisperEncoderLayer
 
 from deepscreen.absence import NotScored
 from deepscreen.detectors.contract import Detector, DetectorCard, Sample, Scored
+from deepscreen.detectors.nets.clip import ClipBlock, ClipEmbeddings
 from deepscreen.detectors.nets.whisper import MELS
 
 Direction = Literal["forward", "backward"]
@@ -98,7 +98,7 @@ class PassMeter:
             given.register_hook(self._end_backward)
 
     def _after_module(self, module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
-        if not isinstance(module, CLIPEncoderLayer | WhisperEncoderLayer) or self._open is None:
+        if not isinstance(module, ClipBlock | WhisperEncoderLayer) or self._open is None:
             return
         self._open.end = time.perf_counter()
         if output.requires_grad:
@@ -127,7 +127,7 @@ class PassMeter:
 
 def _is_entry(module: nn.Module) -> bool:
     """CLIP is entered by its embeddings, Whisper by the convolution over mel bands."""
-    return isinstance(module, CLIPVisionEmbeddings) or (isinstance(module, nn.Conv1d) and module.in_channels == MELS)
+    return isinstance(module, ClipEmbeddings) or (isinstance(module, nn.Conv1d) and module.in_channels == MELS)
 
 
 class MeteredDetector:

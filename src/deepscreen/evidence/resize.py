@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from deepscreen.media.halving import halved, halvings
 from deepscreen.media.samples import Pixels
 
 # A strip of 30,000 x 1 pixels is within any pixel count but not within a page.
@@ -38,12 +39,8 @@ def shrink(pixels: Pixels, out_width: int, out_height: int) -> Scaled:
 
     Halving an odd side drops its last source row or column; ``scale_x`` and ``scale_y`` account for that.
     """
-    halved, times = pixels, 0
-    while halved.shape[1] // 2 >= out_width and halved.shape[0] // 2 >= out_height:
-        even = halved[: halved.shape[0] // 2 * 2, : halved.shape[1] // 2 * 2]
-        size = (even.shape[1] // 2, even.shape[0] // 2)
-        halved = np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        times += 1
-    covered_width, covered_height = halved.shape[1] << times, halved.shape[0] << times
-    done = np.asarray(cv2.resize(halved, (out_width, out_height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    times = min(halvings(pixels.shape[1], out_width), halvings(pixels.shape[0], out_height))
+    small = halved(pixels, times)
+    covered_width, covered_height = small.shape[1] << times, small.shape[0] << times
+    done = np.asarray(cv2.resize(small, (out_width, out_height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
     return Scaled(done, out_width / covered_width, out_height / covered_height)

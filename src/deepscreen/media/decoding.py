@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import BinaryIO, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from deepscreen.media.animation import animation_frames, probe_animation
@@ -22,6 +24,10 @@ class Outlet(Protocol):
     """Where results go."""
 
     def tell_facts(self, facts: MediaFacts) -> None: ...
+
+    def reserve(self, pixels: int) -> Callable[[Callable[[NDArray[np.uint8]], None]], None]:
+        """Ask for a buffer of so many pixels (times 3) while they are not yet decoded; call the answer to fill it."""
+        ...
 
     def send_pixels(self, height_px: int, width_px: int, pts_seconds: float, write: Callable[[Pixels], None]) -> None:
         """Ask for a buffer and let *write* fill it, (height, width, 3)."""
@@ -50,11 +56,12 @@ def _examine(job: Job, file: BinaryIO, sniffed: Sniffed, outlet: Outlet) -> None
 
 
 def _examine_still(image: Image.Image, sniffed: Sniffed, outlet: Outlet) -> None:
+    fill = outlet.reserve(image.width * image.height)
     container = image.format or sniffed.format
     rgb, facts = upright_rgb(image)
     stream = StreamFacts(kind="image", codec=container.lower(), width_px=rgb.width, height_px=rgb.height)
     outlet.tell_facts(MediaFacts("image", container, sniffed.mime, (stream,), facts))
-    outlet.send_pixels(rgb.height, rgb.width, 0.0, partial(copy_pixels, rgb))
+    fill(lambda buffer: copy_pixels(rgb, buffer.reshape(rgb.height, rgb.width, 3)))
 
 
 def _frames(job: Job, file: BinaryIO, sniffed: Sniffed, outlet: Outlet) -> None:

@@ -21,7 +21,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ from deepscreen.media.wire import (
     Offer,
     PixelsOffered,
     Reply,
+    RoomWanted,
     SoundOffered,
     Started,
     Written,
@@ -95,12 +96,20 @@ class Decoder:
     def examine(self, intake: Intake) -> Examined:
         """What the file is, by its content, and the decoded picture where it is one."""
         with self._conversation(intake, Job(operation="examine", limits=self._limits)) as child:
+            beginning = child.first_word()
+            if isinstance(beginning, FactsFound):
+                return Examined(beginning.facts, None)
+            if beginning.pixels > self._limits.max_pixels:
+                raise _not_asked_for()
+            buffer = child.provide(beginning)
             facts = child.expect_facts()
-            offer = child.next_offer()
-            if offer is None:
-                return Examined(facts, None)
-            pixels = self._pixels(child, offer)
+            child.expect_written()
             child.expect_end()  # from here on nobody else can change the pixels
+        stream = facts.stream("image")
+        height_px, width_px = (stream.height_px or 0, stream.width_px or 0) if stream is not None else (0, 0)
+        if height_px * width_px != beginning.pixels:
+            raise _not_asked_for()
+        pixels = buffer.reshape(height_px, width_px, 3)
         return Examined(facts, Still(pixels))
 
     def frames(self, intake: Intake, plan: SamplingPlan) -> Generator[Frame]:
@@ -137,14 +146,14 @@ class Decoder:
                 if offer is None:
                     return
                 if not isinstance(offer, SoundOffered) or offer.count > most_samples:
-                    raise DecoderCrashed("the decoder offered what was not asked for and was stopped")
+                    raise _not_asked_for()
                 samples = child.receive(offer).view(np.float32).copy()
                 yield Waveform(samples, sample_rate_hz, samples_before / sample_rate_hz)
                 samples_before += len(samples)
 
     def _pixels(self, child: _Child, offer: Offer) -> NDArray[np.uint8]:
         if not isinstance(offer, PixelsOffered) or offer.height_px * offer.width_px > self._limits.max_pixels:
-            raise DecoderCrashed("the decoder offered what was not asked for and was stopped")
+            raise _not_asked_for()
         return child.receive(offer).reshape(offer.height_px, offer.width_px, 3)
 
     @contextmanager
@@ -238,8 +247,15 @@ class _Child:
         if self._handle is None or not isinstance(decode_reply(answer or b"{}"), Started):
             raise DecoderCrashed("the decoder process could not be started")
 
+    def first_word(self) -> FactsFound | RoomWanted:
+        """What the file is; or, of a picture, how much room it will need."""
+        return cast("FactsFound | RoomWanted", self._hear(FactsFound, RoomWanted))
+
     def expect_facts(self) -> MediaFacts:
         return self._hear(FactsFound).facts
+
+    def expect_written(self) -> None:
+        self._hear(Written)
 
     def next_offer(self) -> Offer | None:
         """What the child has to give, or None when it has done."""
@@ -247,15 +263,21 @@ class _Child:
         return reply if isinstance(reply, Offer) else None
 
     def receive(self, offer: Offer) -> NDArray[np.uint8]:
-        """Make a buffer, have the child fill it, and map it. Its size was checked by the caller, and is sealed."""
+        """The samples of *offer*, in a buffer made for them. Its size was checked by the caller, and is sealed."""
+        buffer = self.provide(offer)
+        self.expect_written()
+        return buffer
+
+    def provide(self, wish: Offer | RoomWanted) -> NDArray[np.uint8]:
+        """Make a buffer, give it to the child, and map it; what it holds counts once the child has said Written."""
         descriptor = os.memfd_create("deepscreen-samples", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
-            os.ftruncate(descriptor, offer.size_bytes)
+            os.ftruncate(descriptor, wish.size_bytes)
             fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
             self._grant(descriptor)
-            self._hear(Written)
+            # Populated at once: single page faults are slow.
             flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
-            return np.frombuffer(mmap.mmap(descriptor, offer.size_bytes, flags=flags), np.uint8)
+            return np.frombuffer(mmap.mmap(descriptor, wish.size_bytes, flags=flags), np.uint8)
         finally:
             os.close(descriptor)
 
@@ -312,6 +334,10 @@ class _Child:
         return DecodeTimeout(
             f"no result within {self._timeout_seconds:g} s; the decoder was stopped (limits.decode_timeout_seconds)"
         )
+
+
+def _not_asked_for() -> DecoderCrashed:
+    return DecoderCrashed("the decoder offered what was not asked for and was stopped")
 
 
 def _died() -> DecoderCrashed:

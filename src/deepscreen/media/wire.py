@@ -1,8 +1,8 @@
 """What the program and its decoder processes say to each other: one JSON message per packet, never pickle.
 
-Program -> child: one ``Job``. Child -> program: ``Started`` (with a handle on the child), then ``FactsFound``,
-``PixelsOffered`` or ``SoundOffered`` (answered with a buffer to write into) and ``Written``; at last ``Done`` or
-``Failed``.
+Program -> child: one ``Job``. Child -> program: ``Started`` (with a handle on the child); for a picture ``RoomWanted``,
+before it is decoded; ``FactsFound``; of clips and sound any number of ``PixelsOffered`` or ``SoundOffered``. Each wish
+or offer is answered with a buffer to write into, and followed by ``Written``. At last ``Done`` or ``Failed``.
 The child has parsed hostile bytes: whatever it says is checked here, strictly, before anything is done with it.
 """
 
@@ -58,8 +58,19 @@ class FactsFound(_Message):
     facts: MediaFacts
 
 
+class RoomWanted(_Message):
+    """The child will decode a picture of this size and asks for its buffer already: the two take place side by side."""
+
+    kind: Literal["room"] = "room"
+    pixels: int = Field(ge=1)
+
+    @property
+    def size_bytes(self) -> int:
+        return self.pixels * 3
+
+
 class PixelsOffered(_Message):
-    """The child has a picture and asks for a buffer of ``height_px * width_px * 3`` bytes."""
+    """The child has a frame and asks for a buffer of ``height_px * width_px * 3`` bytes."""
 
     kind: Literal["pixels"] = "pixels"
     height_px: int = Field(ge=1)
@@ -106,7 +117,7 @@ class Failed(_Message):
 
 
 Offer = PixelsOffered | SoundOffered
-Reply = Started | FactsFound | PixelsOffered | SoundOffered | Written | Done | Failed
+Reply = Started | RoomWanted | FactsFound | PixelsOffered | SoundOffered | Written | Done | Failed
 _REPLY: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="kind")])
 
 

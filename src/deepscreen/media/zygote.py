@@ -35,6 +35,7 @@ from deepscreen.media.wire import (
     Failed,
     Offer,
     PixelsOffered,
+    RoomWanted,
     SoundOffered,
     Started,
     Written,
@@ -63,23 +64,33 @@ class PipeOutlet:
     def tell_facts(self, facts: MediaFacts) -> None:
         self.say(FactsFound(facts=facts))
 
+    def reserve(self, pixels: int) -> Callable[[Callable[[NDArray[np.uint8]], None]], None]:
+        wish = RoomWanted(pixels=pixels)
+        descriptor = self._ask(wish)
+        return lambda write: self._fill(descriptor, wish.size_bytes, write)
+
     def send_pixels(self, height_px: int, width_px: int, pts_seconds: float, write: Callable[[Pixels], None]) -> None:
         offer = PixelsOffered(height_px=height_px, width_px=width_px, pts_seconds=max(0.0, pts_seconds))
-        self._fill(offer, lambda buffer: write(buffer.reshape(height_px, width_px, 3)))
+        self._fill(self._ask(offer), offer.size_bytes, lambda buffer: write(buffer.reshape(height_px, width_px, 3)))
 
     def send_sound(self, samples: NDArray[np.float32]) -> None:
-        self._fill(SoundOffered(count=len(samples)), lambda buffer: np.copyto(buffer.view(np.float32), samples))
+        offer = SoundOffered(count=len(samples))
+        self._fill(self._ask(offer), offer.size_bytes, lambda buffer: np.copyto(buffer.view(np.float32), samples))
 
-    def _fill(self, offer: Offer, write: Callable[[NDArray[np.uint8]], None]) -> None:
-        self.say(offer)
+    def _ask(self, wish: Offer | RoomWanted) -> int:
+        """The descriptor of the buffer that the program gives for *wish*."""
+        self.say(wish)
         _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
         if not descriptors:
             raise BrokenPipeError("the program wants no more")
+        return descriptors[0]
+
+    def _fill(self, descriptor: int, size_bytes: int, write: Callable[[NDArray[np.uint8]], None]) -> None:
         try:
             # The mapping goes when its last array does. Populated at once: single page faults are slow.
-            buffer = mmap.mmap(descriptors[0], offer.size_bytes, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
+            buffer = mmap.mmap(descriptor, size_bytes, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
         finally:
-            os.close(descriptors[0])
+            os.close(descriptor)
         write(np.frombuffer(buffer, np.uint8))
         self.say(Written())
 
