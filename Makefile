@@ -52,9 +52,10 @@ weights: install  ## pull and prove the pretrained weights
 
 .PHONY: demo serve
 demo: weights  ## install, pull the weights, screen sample_media/, show the table
-	@rm -rf $(DEMO_OUT)
-	@# Exit code 1 says that a file could not be screened: README.md is text, and is listed as such.
-	$(BIN)/deepscreen scan sample_media --out $(DEMO_OUT) || [ $$? -eq 1 ]
+	@# Exit code 1 says that a file could not be screened: README.md is text, and is listed as such. Exit code 2: there
+	@# are results of an older version.
+	$(BIN)/deepscreen scan sample_media --out $(DEMO_OUT) || [ $$? -eq 1 ] || \
+	    { rm -r $(DEMO_OUT) && $(BIN)/deepscreen scan sample_media --out $(DEMO_OUT); } || [ $$? -eq 1 ]
 	@echo "Heatmaps and explanations: file://$(abspath $(DEMO_OUT))/index.html"
 
 serve: weights  ## the HTTP service on 127.0.0.1

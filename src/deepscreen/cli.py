@@ -56,14 +56,16 @@ def screen(
 
 
 def _screen_files(files: list[Path], desk: ScreeningDesk, *, as_json: bool, evidence: Path | None) -> int:
+    from deepscreen.kept import KeptResults
     from deepscreen.report.as_json import envelope_line
     from deepscreen.scan import scan_file
 
+    kept = KeptResults(evidence, desk.provenance) if evidence is not None else None
     items = []
     with _progress() as progress:
         task = progress.add_task("screening", total=len(files))
         for path in files:
-            item = scan_file(Path(), path, evidence, desk)
+            item = scan_file(Path(), path, desk, kept)
             progress.advance(task)
             items.append(item)
             if as_json:
@@ -81,7 +83,10 @@ def scan(
     device: Device = None,
     precision: Precision = None,
 ) -> None:
-    """Screen every file below a folder; the inputs are never touched."""
+    """Screen every file below a folder; the inputs are never touched.
+
+    Run again with the same --out, it goes on where it was: what this method has screened already is not screened again.
+    """
     from deepscreen.scan import INDEX_NAME, list_files
     from deepscreen.scan import scan as scan_folder
 
@@ -97,6 +102,9 @@ def scan(
         _print_table(scanned)
         failed = sum(item.error is not None for item in scanned)
         typer.echo(f"{len(scanned)} files: {len(scanned) - failed} screened, {failed} failed.")
+        known = sum(item.was_kept for item in scanned)
+        if known:
+            typer.echo(f"{known} of them had been screened before by this very method; those results were kept.")
         typer.echo(f"Index with heatmaps: {(out / INDEX_NAME).resolve()}")
     raise typer.Exit(EXIT_FAILED_FILES if failed else 0)
 

@@ -1,4 +1,8 @@
-"""Screens every file below a folder: one envelope line a file, failures included; inputs are never touched."""
+"""Screens every file below a folder: one envelope line a file, failures included; inputs are never touched.
+
+A content that this very method has screened before into the same results (an earlier scan, one that was cut short, a
+copy under another name) is not screened again.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepscreen.errors import ConfigError, DeepscreenError, MediaError
+from deepscreen.kept import KeptResults
 from deepscreen.media.intake import take_in
 from deepscreen.record import Screening
 from deepscreen.report.as_csv import csv_header, csv_rows
 from deepscreen.report.as_html import IndexEntry, IndexSummary, write_index
-from deepscreen.report.as_json import envelope_line
+from deepscreen.report.as_json import envelope_line, envelope_path
 from deepscreen.report.wording import shown
-from deepscreen.screening import Screened, ScreeningDesk, write_artefacts
+from deepscreen.screening import ScreeningDesk
 
 RECORDS_NAME, CSV_NAME, INDEX_NAME, EVIDENCE_NAME = "records.jsonl", "records.csv", "index.html", "evidence"
 
@@ -29,6 +34,7 @@ class ScannedFile:
     error: DeepscreenError | None
     seconds: float
     thumbnail_jpeg: bytes | None
+    was_kept: bool = False  # the result was there already
 
 
 def list_files(folder: Path) -> list[Path]:
@@ -48,17 +54,21 @@ def scan(
 ) -> list[ScannedFile]:
     """Screens *folder* into *out_dir*: records.jsonl, records.csv, evidence/ and index.html.
 
-    Raises ConfigError where *out_dir* lies inside *folder* (the scan would find its own pictures) or holds a scan.
+    Raises ConfigError where *out_dir* lies inside *folder* (the scan would find its own pictures), or holds results of
+    another method or of files that are not there any more.
     """
+    paths = list_files(folder)
     _check_out_dir(folder, out_dir)
+    _check_listed(out_dir, paths)
+    kept = KeptResults(out_dir / EVIDENCE_NAME, desk.provenance)
     scanned: list[ScannedFile] = []
     with (
         (out_dir / RECORDS_NAME).open("wb") as records,
         (out_dir / CSV_NAME).open("w", newline="", encoding="utf-8") as table,
     ):
         table.write(csv_header())
-        for path in list_files(folder):
-            item = scan_file(folder, path, out_dir, desk)
+        for path in paths:
+            item = scan_file(folder, path, desk, kept)
             records.write(envelope_line(os.fsencode(path), screening=item.screening, error=item.error))
             table.writelines(csv_rows(shown(str(path)), item.screening, _error_text(item)))
             scanned.append(item)
@@ -68,21 +78,21 @@ def scan(
     return scanned
 
 
-def scan_file(folder: Path, path: Path, out_dir: Path | None, desk: ScreeningDesk) -> ScannedFile:
-    """One file, its pictures written below *out_dir* where that is given; a MediaError becomes its result."""
+def scan_file(folder: Path, path: Path, desk: ScreeningDesk, kept: KeptResults | None) -> ScannedFile:
+    """One file, its result taken from *kept* or written there where that is given; a MediaError becomes its result."""
     start = time.perf_counter()
     try:
-        screened = desk.screen(take_in(folder / path, limits=desk.settings.limits))
+        intake = take_in(folder / path, limits=desk.settings.limits)
+        known = kept.find(intake.sha256) if kept is not None else None
+        if known is not None:
+            seconds = time.perf_counter() - start
+            return ScannedFile(path, known.screening, None, seconds, known.thumbnail_jpeg, was_kept=True)
+        screened = desk.screen(intake)
     except MediaError as error:
         return ScannedFile(path, None, error, time.perf_counter() - start, None)
-    if out_dir is not None:
-        write_artefacts(screened, out_dir / evidence_href(screened))
+    if kept is not None:
+        kept.keep(screened)
     return ScannedFile(path, screened.screening, None, time.perf_counter() - start, screened.thumbnail_jpeg)
-
-
-def evidence_href(screened: Screened) -> str:
-    """Folder of a file's evidence pictures, relative to the scan's folder."""
-    return f"{EVIDENCE_NAME}/{screened.screening.media.sha256}"
 
 
 def _entries(scanned: list[ScannedFile]) -> Iterator[IndexEntry]:
@@ -105,9 +115,22 @@ def _check_out_dir(folder: Path, out_dir: Path) -> None:
     source, target = folder.resolve(), out_dir.resolve()
     if target == source or source in target.parents:
         raise ConfigError(f"{shown(str(out_dir))}: lies inside the scanned folder; choose --out elsewhere")
-    if (out_dir / RECORDS_NAME).exists():
-        raise ConfigError(f"{shown(str(out_dir))}: holds a scan already; choose another --out or remove it")
     out_dir.mkdir(parents=True, exist_ok=True)
+
+
+def _check_listed(out_dir: Path, paths: list[Path]) -> None:
+    """A list of files that are gone, or of another folder, must not be overwritten."""
+    try:
+        lines = (out_dir / RECORDS_NAME).read_bytes().splitlines()
+    except FileNotFoundError:
+        return
+    gone = {path for line in lines if (path := envelope_path(line)) is not None} - {os.fsencode(p) for p in paths}
+    if gone:
+        example = shown(os.fsdecode(min(gone)))
+        raise ConfigError(
+            f"{shown(str(out_dir))}: lists {len(gone)} files that are not in the folder (such as {example}); "
+            "choose another --out"
+        )
 
 
 def _raise(error: OSError) -> None:

@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("method",),
     ("screening",),
     ("report",),
+    ("kept",),
     ("scan",),
     ("evaluation", "training"),
     ("api",),

@@ -7,12 +7,14 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from deepscreen.errors import ConfigError
+from deepscreen.kept import RECORD_NAME
 from deepscreen.scan import CSV_NAME, EVIDENCE_NAME, INDEX_NAME, RECORDS_NAME, ScannedFile, list_files, scan
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
@@ -150,6 +152,68 @@ def test_second_scan_gives_the_same_bytes(
 ) -> None:
     scan(folder, tmp_path / "again", desk=desk, on_file=lambda _: None)
     assert (tmp_path / "again" / RECORDS_NAME).read_bytes() == (out / RECORDS_NAME).read_bytes()
+
+
+def small_folder(tmp_path: Path, folder: Path) -> Path:
+    """Two pictures: one content under two names."""
+    small = tmp_path / "in"
+    small.mkdir()
+    for name in ("one.png", "two.png"):
+        shutil.copyfile(folder / "a" / "same.png", small / name)
+    return small
+
+
+def test_same_content_is_screened_once(tmp_path: Path, folder: Path, desk: ScreeningDesk) -> None:
+    scanned = scan(small_folder(tmp_path, folder), tmp_path / "out", desk=desk, on_file=lambda _: None)
+    assert [item.was_kept for item in scanned] == [False, True]
+
+
+def test_a_scan_into_its_own_results_keeps_them_and_changes_no_byte(
+    tmp_path: Path, folder: Path, desk: ScreeningDesk
+) -> None:
+    small, out = small_folder(tmp_path, folder), tmp_path / "out"
+    scan(small, out, desk=desk, on_file=lambda _: None)
+    before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    again = scan(small, out, desk=desk, on_file=lambda _: None)
+    assert all(item.was_kept for item in again)
+    assert {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()} == before
+
+
+@pytest.mark.parametrize("loss", ["no record", "half a record", "changed picture"])
+def test_what_is_not_whole_is_screened_again(tmp_path: Path, folder: Path, desk: ScreeningDesk, loss: str) -> None:
+    small, out = small_folder(tmp_path, folder), tmp_path / "out"
+    first = scan(small, out, desk=desk, on_file=lambda _: None)
+    record = next(out.rglob(RECORD_NAME))
+    whole = record.read_bytes()
+    if loss == "no record":
+        record.unlink()
+    elif loss == "half a record":
+        record.write_bytes(whole[: len(whole) // 2])
+    else:
+        next(record.parent.glob("*.png")).write_bytes(b"other")
+    again = scan(small, out, desk=desk, on_file=lambda _: None)
+    assert [item.was_kept for item in again] == [False, True]
+    assert [item.screening for item in again] == [item.screening for item in first]
+    assert record.read_bytes() == whole
+
+
+def test_results_of_another_method_are_not_mixed_in(tmp_path: Path, folder: Path, desk: ScreeningDesk) -> None:
+    small, out = small_folder(tmp_path, folder), tmp_path / "out"
+    scan(small, out, desk=desk, on_file=lambda _: None)
+    record = next(out.rglob(RECORD_NAME))
+    record.write_bytes(record.read_bytes().replace(desk.provenance.method_digest.encode(), b"0" * 64))
+    with pytest.raises(ConfigError, match="another method"):
+        scan(small, out, desk=desk, on_file=lambda _: None)
+
+
+def test_a_list_of_files_that_are_gone_is_not_overwritten(tmp_path: Path, folder: Path, desk: ScreeningDesk) -> None:
+    small, out = small_folder(tmp_path, folder), tmp_path / "out"
+    scan(small, out, desk=desk, on_file=lambda _: None)
+    listed = (out / RECORDS_NAME).read_bytes()
+    (small / "one.png").unlink()
+    with pytest.raises(ConfigError, match=r"lists 1 files that are not in the folder \(such as one.png\)"):
+        scan(small, out, desk=desk, on_file=lambda _: None)
+    assert (out / RECORDS_NAME).read_bytes() == listed
 
 
 @pytest.mark.parametrize("inside", [".", "results", "a/deep/results", "a/../results"])

@@ -15,7 +15,8 @@ from deepscreen.absence import Absence, NotScored
 from deepscreen.detectors.contract import DetectorCard, Reading, Scored, TimelinePoint
 from deepscreen.errors import CalibrationError
 from deepscreen.record import ModalityResult, Verdict
-from deepscreen.scoring.calibration import BOOTSTRAP_ROUNDS, Calibration, Stratum, fit_stratum
+from deepscreen.scoring.calibration import Calibration, Stratum
+from deepscreen.scoring.calibration_fit import BOOTSTRAP_ROUNDS, fit_stratum
 from deepscreen.scoring.fusion import Fusion, Scale
 from deepscreen.scoring.judgement import judge, overall
 from deepscreen.scoring.verdict import authenticity_score, combine_verdicts, decide, verbal_term

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import rfc8785
@@ -25,6 +26,16 @@ def envelope_line(path: bytes | str, *, screening: Screening | None = None, erro
     else:
         envelope["error"] = {"type": type(error).__name__, "message": _well_formed(str(error))}
     return rfc8785.dumps(envelope) + b"\n"
+
+
+def envelope_path(line: bytes) -> bytes | None:
+    """The path that ``envelope_line`` wrote; None for a line that is not whole."""
+    try:
+        envelope = json.loads(line)
+        encoded = envelope.get("path_bytes_b64")
+        return base64.b64decode(encoded) if encoded is not None else str(envelope["path"]).encode()
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return None
 
 
 def _path_fields(path: bytes | str) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from deepscreen.detectors.registry import Workshop
 from deepscreen.errors import ConfigError
 from deepscreen.evaluation.metrics import auc, cllr
 from deepscreen.evaluation.protocols import is_release_split
-from deepscreen.scoring.calibration import Calibration, fit_stratum
+from deepscreen.scoring.calibration import Calibration
+from deepscreen.scoring.calibration_fit import fit_stratum
 from deepscreen.training.artefacts import Artefacts
 from deepscreen.training.audio_features import AudioFeatureCache, LastNorm
 from deepscreen.training.audio_parts import (

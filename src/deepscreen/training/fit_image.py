@@ -19,7 +19,8 @@ from deepscreen.detectors.view_head import ViewHead
 from deepscreen.evaluation.figures import figure
 from deepscreen.evaluation.metrics import auc, cllr
 from deepscreen.evaluation.protocols import is_release_split, source_folds, source_weights
-from deepscreen.scoring.calibration import DEFAULT_STRATUM, Calibration, fit_stratum
+from deepscreen.scoring.calibration import DEFAULT_STRATUM, Calibration
+from deepscreen.scoring.calibration_fit import fit_stratum
 from deepscreen.scoring.fusion import Fusion
 from deepscreen.training.artefacts import Artefacts
 from deepscreen.training.image_features import FeatureCache, ViewFeatures

@@ -20,7 +20,8 @@ from deepscreen.detectors.video_clip import NO_FACE, WITH_FACE
 from deepscreen.detectors.view_head import ViewHead
 from deepscreen.evaluation.figures import figure
 from deepscreen.evaluation.protocols import is_release_split, source_weights
-from deepscreen.scoring.calibration import Calibration, fit_stratum
+from deepscreen.scoring.calibration import Calibration
+from deepscreen.scoring.calibration_fit import fit_stratum
 from deepscreen.training.artefacts import Artefacts
 from deepscreen.training.fit_image import GATE_KINDS, fold_of
 from deepscreen.training.image_features import FeatureCache

@@ -1,0 +1,73 @@
+"""Results of a scan on disk, one folder a content: what was screened once is not screened again.
+
+``<folder>/<sha256 of the media>/`` holds the evidence pictures, ``thumbnail.jpg`` and, written last, ``record.json``:
+a folder without a whole record is a screening that was cut short, and counts for nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from deepscreen.errors import ConfigError
+from deepscreen.record import Provenance, Screening
+from deepscreen.report.wording import shown
+from deepscreen.screening import Screened, write_artefacts
+
+RECORD_NAME, THUMBNAIL_NAME = "record.json", "thumbnail.jpg"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A result from the disk."""
+
+    screening: Screening
+    thumbnail_jpeg: bytes | None
+
+
+class KeptResults:
+    """The results below *folder* that were made as *provenance* says."""
+
+    def __init__(self, folder: Path, provenance: Provenance) -> None:
+        self._folder, self._provenance = folder, provenance
+
+    def find(self, media_sha256: str) -> Kept | None:
+        """The whole result for this content, its pictures proven by their hashes; None where there is none.
+
+        Raises ConfigError where another method made it: two methods' results do not mix in one folder.
+        """
+        own = self._folder / media_sha256
+        try:
+            screening = Screening.model_validate_json((own / RECORD_NAME).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        if screening.provenance != self._provenance:
+            raise ConfigError(
+                f"{shown(str(self._folder))}: holds results of another method or setting "
+                f"({screening.provenance.method_digest[:12]}); choose another --out"
+            )
+        if screening.media.sha256 != media_sha256 or not _has_pictures(own, screening):
+            return None
+        thumbnail = own / THUMBNAIL_NAME
+        return Kept(screening, thumbnail.read_bytes() if thumbnail.exists() else None)
+
+    def keep(self, screened: Screened) -> None:
+        """Writes a result; the record last and at once, so that it is there as a whole or not at all."""
+        own = self._folder / screened.screening.media.sha256
+        write_artefacts(screened, own)
+        if screened.thumbnail_jpeg is not None:
+            (own / THUMBNAIL_NAME).write_bytes(screened.thumbnail_jpeg)
+        unfinished = own / f"{RECORD_NAME}.part"
+        unfinished.write_bytes(screened.screening.canonical_json())
+        unfinished.replace(own / RECORD_NAME)
+
+
+def _has_pictures(own: Path, screening: Screening) -> bool:
+    pictures = [picture for result in screening.modalities.values() for picture in result.evidence]
+    try:
+        return all(hashlib.sha256((own / p.name).read_bytes()).hexdigest() == p.sha256 for p in pictures)
+    except OSError:
+        return False
