@@ -17,6 +17,7 @@ class Absence(StrEnum):
     NO_SPEECH = "no_speech"
     NO_AUDIO_TRACK = "no_audio_track"
     NO_VIDEO_FRAMES = "no_video_frames"
+    OUT_OF_DOMAIN = "out_of_domain"
     UNDECODABLE = "undecodable"
     NOT_APPLICABLE = "not_applicable"
     NOT_CALIBRATED = "not_calibrated"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from deepscreen import cli_fit, cli_weights
+from deepscreen import cli_calibrate, cli_evaluate, cli_fit, cli_weights
 from deepscreen.cli_errors import EXIT_FAILED_FILES, EXIT_INTERRUPTED, errors_to_exit_codes
 from deepscreen.process import settle_in
 
@@ -36,6 +36,8 @@ Exit codes: 0 all files screened, 1 at least one could not be, 2 wrong option or
 app = typer.Typer(no_args_is_help=True, help=HELP, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(cli_weights.app, name="weights")
 app.add_typer(cli_fit.app, name="fit")
+app.command("calibrate")(cli_calibrate.calibrate)
+app.command("evaluate")(cli_evaluate.evaluate)
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")]
 Precision = Annotated[str | None, typer.Option(help="auto, bf16 or fp32.", show_default="auto")]
@@ -141,7 +143,7 @@ def detectors() -> None:
     with errors_to_exit_codes():
         from deepscreen.cli_info import print_detectors
 
-        print_detectors()
+        print_detectors(_settings(None, None))
 
 
 def main() -> None:

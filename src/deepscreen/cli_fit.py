@@ -53,7 +53,8 @@ def fit_video_command(
         images = _image_cache(bench, cache, seed)
         face_head = ViewHead.from_arrays(bench.artefacts.head_arrays("head-face"), "view")
         with Decoder(Limits()) as decoder:
-            videos = VideoFeatureCache(cache / "video", bench.workshop.clip_features, images.locator, decoder)
+            clip = bench.workshop.clip_features.with_last_block()
+            videos = VideoFeatureCache(cache / "video", clip, images.locator, decoder)
             fit_video(manifest, pictures, bench.artefacts, images, videos, face_head, seed=seed)
 
 
@@ -98,4 +99,4 @@ def _image_cache(bench: _Bench, cache: Path, seed: int) -> FeatureCache:
     from deepscreen.training.image_features import FeatureCache
 
     locator = FaceLocator(bench.workshop.store.locate("yunet").path)
-    return FeatureCache(cache / "image", bench.workshop.clip_features, locator, seed=seed)
+    return FeatureCache(cache / "image", bench.workshop.clip_features.with_last_block(), locator, seed=seed)

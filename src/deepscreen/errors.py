@@ -17,6 +17,7 @@ DeepscreenError
 ├── DetectorError
 │   └── InferenceFailed       a network gave no finite number
 ├── CalibrationError          a calibration file is missing or does not belong to its head
+│   └── TooFewItems           too little labelled media to fit and validate a calibration on
 ├── Overloaded                no free place; try again later
 └── ConfigError               a setting or an option is wrong
 """
@@ -90,6 +91,10 @@ class InferenceFailed(DetectorError):
 
 class CalibrationError(DeepscreenError):
     """A calibration file is missing, malformed, or belongs to another head."""
+
+
+class TooFewItems(CalibrationError):
+    """There is too little labelled media to fit and validate a calibration on."""
 
 
 class Overloaded(DeepscreenError):

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import rfc8785
 
+from deepscreen.detectors.catalogue.rows import Catalogue, load_catalogue
 from deepscreen.detectors.contract import Detector
 from deepscreen.detectors.device import ComputePlan, plan_compute
-from deepscreen.detectors.registry import Workshop, build_detectors
-from deepscreen.errors import CalibrationError
+from deepscreen.detectors.registry import Workshop, build_detectors, build_plugins
+from deepscreen.errors import CalibrationError, ManifestInvalid
 from deepscreen.record import Provenance
 from deepscreen.scoring.calibration import Calibration
 from deepscreen.scoring.fusion import Fusion, Scale
+from deepscreen.scoring.lab_calibration import LabCalibration, load_lab_calibration
 from deepscreen.settings import Settings
 from deepscreen.weights.store import WeightsStore
 
 YUNET_NAME = "yunet"
 CALIBRATION_KIND = "calibration"
+NO_PLUGINS = Catalogue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +39,31 @@ class Method:
 
 def load_method(settings: Settings) -> Method:
     """Proves and loads everything; raises WeightsError, CalibrationError or ConfigError."""
-    store = WeightsStore.from_settings(settings)
+    store, catalogue = WeightsStore.from_settings(settings), load_catalogue(settings.catalogue)
     proven = {row.name: store.locate(row.name) for row in store.manifest.weights}
     plan = plan_compute(settings.device, settings.precision)
-    detectors = build_detectors(Workshop(store, plan))
     scale = load_scale(store)
+    _check_plugin_names(catalogue, scale)
+    detectors = build_detectors(Workshop(store, plan))
     _check_heads(scale, {name: weights.sha256 for name, weights in proven.items()}, detectors)
+    detectors += build_plugins(catalogue, plan)
     hashes = {name: weights.sha256 for name, weights in sorted(proven.items())}
-    return Method(detectors, scale, provenance(settings, plan, detectors, hashes), proven[YUNET_NAME].path)
+    known_by = provenance(settings, plan, detectors, hashes, catalogue)
+    method = Method(detectors, scale, known_by, proven[YUNET_NAME].path)
+    if settings.calibration_dir is None:
+        return method
+    return recalibrated(method, load_lab_calibration(settings.calibration_dir))
+
+
+def recalibrated(method: Method, lab: LabCalibration) -> Method:
+    """*method* with a lab's calibration in place of the shipped one, which gives it a digest of its own.
+
+    Raises CalibrationError where the lab's calibration does not belong to the method's heads.
+    """
+    parts = {"method": method.provenance.method_digest, "lab_calibration": lab.sha256}
+    digest = hashlib.sha256(rfc8785.dumps(parts)).hexdigest()
+    known_by = method.provenance.model_copy(update={"method_digest": digest, "lab_calibration": lab.used})
+    return replace(method, scale=lab.over(method.scale), provenance=known_by)
 
 
 def load_scale(store: WeightsStore) -> Scale:
@@ -63,9 +83,14 @@ def load_scale(store: WeightsStore) -> Scale:
 
 
 def provenance(
-    settings: Settings, plan: ComputePlan, detectors: tuple[Detector, ...], hashes: dict[str, str]
+    settings: Settings,
+    plan: ComputePlan,
+    detectors: tuple[Detector, ...],
+    hashes: dict[str, str],
+    catalogue: Catalogue = NO_PLUGINS,
 ) -> Provenance:
     """By what results are made. The method digest covers everything that can change a number."""
+    hashes = {**hashes, **catalogue.hashes}
     software = f"deepscreen {version('deepscreen')}"
     parts: dict[str, Any] = {
         "software": software,
@@ -76,6 +101,9 @@ def provenance(
         "precision": plan.precision,
         "libraries": {name: version(name) for name in ("torch", "opencv-python", "av", "pillow", "librosa")},
     }
+    if catalogue.plugin:  # the digest of a method without plug-ins stays what it was before there were any
+        parts["plugins"] = {row.name: row.method_facts() for row in catalogue.plugin}
+        parts["libraries"]["transformers"] = version("transformers")
     return Provenance(
         software=software,
         method_digest=hashlib.sha256(rfc8785.dumps(parts)).hexdigest(),
@@ -107,3 +135,10 @@ def _check_heads(scale: Scale, hashes: dict[str, str], detectors: tuple[Detector
     for detector in detectors:
         if detector.card.name not in scale.calibrations:
             raise CalibrationError(f"{detector.card.name} has no calibration in the manifest")
+
+
+def _check_plugin_names(catalogue: Catalogue, scale: Scale) -> None:
+    """A plug-in that took the name of a detector or fusion would take its calibration as well."""
+    taken = sorted({row.name for row in catalogue.plugin} & set(scale.calibrations))
+    if taken:
+        raise ManifestInvalid(f"plug-ins {', '.join(taken)}: the name is Deepscreen's own; choose another one")

@@ -94,6 +94,7 @@ class TimelineSpan(_Record):
     start_seconds: float
     end_seconds: float
     spoof_logit: float
+    detector: str | None = Field(None, description="Whose log-odds these are; null in records of older versions.")
     track_id: int | None = Field(None, description="Face track, or null for the whole frame or the sound.")
 
 
@@ -160,6 +161,16 @@ class Overall(_Record):
     explanation: str
 
 
+class LabCalibrationUsed(_Record):
+    """The calibration that a lab fitted to its own media, used in place of the shipped one."""
+
+    name: str = Field(description="What the lab called it.")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Of its calibration.json, which holds all its digests.")
+    fitted_strata: dict[str, tuple[str, ...]] = Field(
+        description="By detector or fusion: the strata that were fitted on the lab's media. All others are as shipped."
+    )
+
+
 class Provenance(_Record):
     """By what the result was made; part of the method digest."""
 
@@ -169,6 +180,9 @@ class Provenance(_Record):
     settings_digest: str
     device_class: str
     precision: str
+    lab_calibration: LabCalibrationUsed | None = Field(
+        None, description="Null where the shipped calibrations were used, which are among weights_sha256."
+    )
 
 
 class Screening(_Record):

@@ -53,6 +53,12 @@ class Settings(BaseSettings):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="Device that runs the networks.")
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="Number format of the backbones.")
     weights_cache: Path | None = Field(None, description="Folder of pulled weights (default: see `deepscreen info`).")
+    calibration_dir: Path | None = Field(
+        None, description="Folder of a lab's own calibrations, from `deepscreen calibrate` (default: the shipped ones)."
+    )
+    catalogue: Path | None = Field(
+        None, description="TOML file of plug-in detectors, see docs/catalogue.md (default: no plug-ins)."
+    )
     host: str = Field("127.0.0.1", description="Address that `serve` binds to; loopback, unless allowed.")
     port: int = Field(8321, ge=0, le=65535, description="Port that `serve` binds to.")
     allow_unauthenticated_network: bool = Field(

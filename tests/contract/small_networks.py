@@ -29,7 +29,7 @@ from deepscreen.detectors.view_head import ViewHead
 from deepscreen.settings import Settings
 from deepscreen.weights.store import WeightsStore
 
-CLASS_FEATURES, PATCH_FEATURES, AUDIO_LAYERS = 7 * 768, 3 * 768, (1, 2)
+CLASS_FEATURES, PATCH_FEATURES, AUDIO_LAYERS = 6 * 768, 3 * 768, (1, 2)
 BATCH_SIZE = 2
 SPEECH_RMS = 0.01
 
@@ -86,7 +86,8 @@ class SmallWorkshop(Workshop):
         rng = np.random.default_rng(sum(name.encode()))
         views = {prefix: random_view_head(rng) for prefix in ("view", "frame")}
         pools = {"pool_with_face": random_head(rng, 2), "pool_no_face": random_head(rng, 1)}
-        return _joined({**views, **pools})
+        gate = LinearHead(np.zeros(CLASS_FEATURES), np.ones(CLASS_FEATURES), np.zeros(CLASS_FEATURES), -1.0)  # open
+        return _joined({**views, **pools, "gate": gate})
 
 
 def random_head(rng: np.random.Generator, size: int) -> LinearHead:

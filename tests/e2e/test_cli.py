@@ -23,7 +23,7 @@ SILENCE = ROOT / "sample_media/edge_cases/silence.wav"
 EXIT_FAILED_FILES, EXIT_CONFIG, EXIT_WEIGHTS = 1, 2, 3
 # Targets on a quiet machine; a machine that runs other tests beside this one may take three times as long.
 IMPORT_SECONDS, HELP_SECONDS, BUSY = 0.5, 1.0, 3
-COMMANDS = ("screen", "scan", "serve", "info", "detectors", "weights", "fit")
+COMMANDS = ("screen", "scan", "serve", "info", "detectors", "weights", "fit", "calibrate", "evaluate")
 
 
 def run(*arguments: str | Path | bytes, **environment: str) -> subprocess.CompletedProcess[bytes]:

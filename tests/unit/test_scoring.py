@@ -221,6 +221,13 @@ def test_nothing_scored_is_not_screened() -> None:
     assert result.verbal == "not screened"
 
 
+def test_nothing_is_decided_on_what_the_method_was_not_made_for() -> None:
+    beyond = (CARDS["b"], NotScored("b", Absence.OUT_OF_DOMAIN, "no photograph"))
+    result = judged(scored("a", 5.0), beyond, scale=scale(()))
+    assert (result.verdict, result.log10_lr, result.authenticity_score) == (Verdict.NOT_SCREENED, None, None)
+    assert [(r.detector, r.spoof_logit) for r in result.readings] == [("a", 5.0)]
+
+
 def test_authenticity_score_moves_with_the_prior_and_the_lr_does_not() -> None:
     results = [
         judged(scored("a", 0.3), scored("b", 0.3), scale=scale(()), policy=VerdictPolicy(prior_spoof=prior))

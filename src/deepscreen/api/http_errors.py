@@ -86,6 +86,7 @@ STATUS_BY_ERROR: Mapping[type[DeepscreenError], HTTPStatus] = MappingProxyType(
         errors.DetectorError: HTTPStatus.INTERNAL_SERVER_ERROR,
         errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
         errors.CalibrationError: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.TooFewItems: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
         errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
         RequestError: HTTPStatus.BAD_REQUEST,

@@ -9,42 +9,58 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deepscreen.detectors.nets.clip import ClipBackbone
+from deepscreen.detectors.nets.clip import BLOCKS, ClipBackbone
 from deepscreen.media.samples import Pixels
 
-# Low-level traces live in the middle blocks, content in the last ones; heads on blocks 6 to 12 beat the last block
-# alone on unseen sources. Patches are read at three depths of that range.
-CLASS_BLOCKS = tuple(range(6, 13))
-PATCH_BLOCKS = (6, 9, 12)
+# Low-level traces live in the middle blocks, content in the last ones: heads on blocks 6 to 11 beat the last block
+# alone on unseen sources; blocks 4, 5 and 12 added nothing to them. Patches are read at three depths.
+CLASS_BLOCKS = tuple(range(6, 12))
+PATCH_BLOCKS = (5, 8, 11)
+LAST_BLOCK = BLOCKS
 GRID = 14
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ViewTokens:
-    """Tokens of one view, float32: ``classes`` (7, 768) of blocks 6..12, ``patches`` (196, 2304) of blocks 6, 9, 12."""
+    """Tokens of one view, float32: ``classes`` (6, 768) of blocks 6..11, ``patches`` (196, 2304) of blocks 5, 8, 11.
+
+    ``last_class``: (768,) of block 12, for the bare baseline of a fit; else None.
+    """
 
     classes: NDArray[np.float32]
     patches: NDArray[np.float32]
+    last_class: NDArray[np.float32] | None = None
 
 
 class ClipFeatures:
     """Turns views into tokens, in fixed-size batches; one instance is shared by all detectors of a desk."""
 
-    def __init__(self, backbone: ClipBackbone) -> None:
+    def __init__(self, backbone: ClipBackbone, *, with_last_block: bool = False) -> None:
         self._backbone = backbone
+        self._with_last_block = with_last_block
+        self._blocks = sorted({*CLASS_BLOCKS, *PATCH_BLOCKS, *((LAST_BLOCK,) if with_last_block else ())})
 
     @property
     def identity(self) -> str:
-        """What the numbers depend on besides the views: device class, precision, batch size."""
+        """What the numbers depend on besides the views: blocks, device class, precision, batch size."""
         b = self._backbone
-        return f"clip-vit-b16|{b.device.type}|{b.precision}|{b.batch_size}"
+        last = (LAST_BLOCK,) if self._with_last_block else ()
+        blocks = ",".join(map(str, (*CLASS_BLOCKS, *last, *PATCH_BLOCKS)))
+        return f"clip-vit-b16|{blocks}|{b.device.type}|{b.precision}|{b.batch_size}"
+
+    def with_last_block(self) -> ClipFeatures:
+        """The same, with the last block's class token beside the others; its pass costs a twelfth more."""
+        return ClipFeatures(self._backbone, with_last_block=True)
 
     def tokens(self, views: Sequence[Pixels]) -> list[ViewTokens]:
         """Tokens of each view (uint8 RGB (224, 224, 3)), in order; never changed by the other views."""
         if not views:
             return []
         batch = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)
-        states = dict(zip(CLASS_BLOCKS, self._backbone.hidden_states(batch, blocks=CLASS_BLOCKS), strict=True))
+        states = dict(zip(self._blocks, self._backbone.hidden_states(batch, blocks=self._blocks), strict=True))
         classes = torch.stack([states[block][:, 0] for block in CLASS_BLOCKS], dim=1).cpu().numpy()
         patches = torch.cat([states[block][:, 1:] for block in PATCH_BLOCKS], dim=2).cpu().numpy()
-        return [ViewTokens(c, p) for c, p in zip(classes, patches, strict=True)]
+        if not self._with_last_block:
+            return [ViewTokens(c, p) for c, p in zip(classes, patches, strict=True)]
+        last = states[LAST_BLOCK][:, 0].cpu().numpy()
+        return [ViewTokens(c, p, one) for c, p, one in zip(classes, patches, last, strict=True)]

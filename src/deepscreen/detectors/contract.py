@@ -29,8 +29,9 @@ class DetectorCard:
     name: str
     modality: Modality
     version: str
-    weights: tuple[str, ...]  # rows of weights/manifest.toml that it loads
+    weights: tuple[str, ...]  # rows of weights/manifest.toml that it loads; of a plug-in: name/file
     summary: str
+    is_plugin: bool = False  # from the user's catalogue: its reading is reported and never decides
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from deepscreen.detectors.catalogue.rows import Catalogue
 from deepscreen.detectors.clip_features import ClipFeatures
 from deepscreen.detectors.contract import Detector
 from deepscreen.detectors.device import ComputePlan
@@ -64,3 +65,12 @@ def build_detector(name: str, workshop: Workshop) -> Detector:
 def build_detectors(workshop: Workshop) -> tuple[Detector, ...]:
     """All detectors, in the table's order."""
     return tuple(build_detector(name, workshop) for name in DETECTORS)
+
+
+def build_plugins(catalogue: Catalogue, plan: ComputePlan) -> tuple[Detector, ...]:
+    """The detectors of *catalogue*, in its order; raises WeightsError where a checkpoint is not what its row says."""
+    if not catalogue.plugin:
+        return ()
+    from deepscreen.detectors.catalogue.build import build_plugin
+
+    return tuple(build_plugin(row, plan.device) for row in catalogue.plugin)

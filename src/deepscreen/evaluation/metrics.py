@@ -62,13 +62,44 @@ def cllr(labels: IntArray, llrs: FloatArray) -> float:
 
 def cllr_min(labels: IntArray, scores: FloatArray) -> float:
     """Cllr after the best monotone recalibration on the same data (pool adjacent violators)."""
-    weights = np.where(labels == 1, 0.5 / (labels == 1).sum(), 0.5 / (labels == 0).sum())
+    weights = class_weights(labels)
     order = np.argsort(scores, kind="stable")
     posterior = IsotonicRegression(y_min=0, y_max=1).fit_transform(
         scores[order], labels[order], sample_weight=weights[order]
     )
     posterior = np.clip(posterior, 1e-12, 1 - 1e-12)
     return cllr(labels[order], np.log(posterior) - np.log1p(-posterior))
+
+
+def brier(labels: IntArray, llrs: FloatArray) -> float:
+    """Mean squared error of P(spoof) under prior 0.5 (natural-log LLRs); both classes weigh half.
+
+    0.25 = no information. Source: Brier, "Verification of forecasts expressed in terms of probability", 1950, eq. 2,
+    for one of two classes.
+    """
+    return float(class_weights(labels) @ (spoof_probability(llrs) - labels) ** 2)
+
+
+def ece(labels: IntArray, llrs: FloatArray, n_bins: int = 10) -> float:
+    """Expected calibration error in [0, 1] under prior 0.5: |P(spoof) - share of spoofs|, averaged over equal bins.
+
+    Both classes weigh half, so that the share of the classes in the data is no part of it. With few items it is above 0
+    even for a perfect calibration. Source: Naeini et al., "Obtaining well calibrated probabilities", 2015.
+    """
+    predicted, weights = spoof_probability(llrs), class_weights(labels)
+    bins = np.minimum((predicted * n_bins).astype(int), n_bins - 1)
+    gaps = np.bincount(bins, weights * (predicted - labels), minlength=n_bins)
+    return float(np.abs(gaps).sum())
+
+
+def spoof_probability(llrs: FloatArray) -> FloatArray:
+    """P(spoof) under prior 0.5 for natural-log LLRs."""
+    return np.asarray(0.5 * (1 + np.tanh(llrs / 2)), dtype=np.float64)
+
+
+def class_weights(labels: IntArray) -> FloatArray:
+    """A weight per item; each class sums to one half."""
+    return np.asarray(np.where(labels == 1, 0.5 / (labels == 1).sum(), 0.5 / (labels == 0).sum()), dtype=np.float64)
 
 
 def bootstrap_interval(

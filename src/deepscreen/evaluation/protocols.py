@@ -51,6 +51,20 @@ def source_folds(sources: Sequence[str], groups: Sequence[str], n_folds: int) ->
     return [np.flatnonzero(fold == k) for k in range(n_folds)]
 
 
+def generator_folds(
+    generators: Sequence[str], sources: Sequence[str], labels: Sequence[int], groups: Sequence[str], n_folds: int
+) -> list[NDArray[np.int64]]:
+    """As ``source_folds``, but spoofs are held out by their generator, and bona fide items by their source.
+
+    A spoof whose generator is not named stays with its source.
+    """
+    owners = [
+        f"generator {generator}" if label and generator else f"source {source}"
+        for generator, source, label in zip(generators, sources, labels, strict=True)
+    ]
+    return source_folds(owners, groups, n_folds)
+
+
 def source_weights(sources: Sequence[str], labels: Sequence[int]) -> NDArray[np.float64]:
     """Weight per item so that a source and class counts as the root of its size, and both classes weigh the same.
 

@@ -72,9 +72,13 @@ class Calibration:
         low, point, high = (round(float(np.clip(v, -limit, limit)), LR_DECIMALS) for v in (low, point, high))
         return CalibratedLr(point, min(low, point), max(high, point), round(limit, LR_DECIMALS), stratum)
 
+    def as_json(self) -> str:
+        """JSON, the same text for the same calibration."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
     def save(self, path: Path) -> None:
-        """Writes JSON, the same bytes for the same calibration."""
-        path.write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        """Writes what ``as_json`` gives."""
+        path.write_text(self.as_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Calibration:

@@ -14,15 +14,23 @@ BOOTSTRAP_ROUNDS = 200
 
 
 def fit_stratum(
-    spoof_logits: NDArray[np.float64], labels: NDArray[np.int64], sources: Sequence[str], weights: NDArray[np.float64]
+    spoof_logits: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    sources: Sequence[str],
+    weights: NDArray[np.float64],
+    *,
+    n_rounds: int = BOOTSTRAP_ROUNDS,
 ) -> Stratum:
-    """Fits one stratum on held-out logits (1 = spoof). Classes are weighted alike, so the offset holds no prior."""
+    """Fits one stratum on held-out logits (1 = spoof). Classes are weighted alike, so the offset holds no prior.
+
+    ``n_rounds``: bootstrap rounds for the interval; one is enough where only the point is read.
+    """
     slope, offset = _affine(spoof_logits, labels, weights)
     rng = np.random.default_rng(0)
     names, inverse = np.unique(np.array(sources), return_inverse=True)
     members = [np.flatnonzero(inverse == k) for k in range(len(names))]
     rounds: list[tuple[float, float]] = []
-    while len(rounds) < BOOTSTRAP_ROUNDS:
+    while len(rounds) < n_rounds:
         rows = np.concatenate([members[k] for k in rng.integers(0, len(names), len(names))])
         if 0 < labels[rows].sum() < len(rows):
             rounds.append(_affine(spoof_logits[rows], labels[rows], weights[rows]))

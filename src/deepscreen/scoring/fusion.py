@@ -15,6 +15,11 @@ from deepscreen.errors import CalibrationError
 from deepscreen.scoring.calibration import CalibratedLr, Calibration
 
 
+def fusion_name(modality: str) -> str:
+    """By what name the fusion of a modality has its calibration."""
+    return f"{modality}_fusion"
+
+
 @dataclass(frozen=True, slots=True)
 class Fusion:
     """How the detectors of a modality are joined. ``coefficients``: one a member, or empty where none is shipped."""
@@ -32,9 +37,13 @@ class Fusion:
         terms = zip(self.members, self.coefficients, strict=True)
         return sum(c * spoof_logits[name] for name, c in terms) + self.intercept
 
+    def as_json(self) -> str:
+        """JSON, the same text for the same fusion."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
     def save(self, path: Path) -> None:
-        """Writes JSON, the same bytes for the same fusion."""
-        path.write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        """Writes what ``as_json`` gives."""
+        path.write_text(self.as_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Fusion:
@@ -71,5 +80,5 @@ class Scale:
             return next(iter(lrs.values()))
         fused = fusion.fused_logit(logits)
         if fused is not None:
-            return self.calibrations[f"{modality}_fusion"].apply(fused)
+            return self.calibrations[fusion_name(modality)].apply(fused)
         return lrs.get(fusion.lead) or next(iter(lrs.values()))

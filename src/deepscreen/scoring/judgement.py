@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from deepscreen.absence import NotScored
+from deepscreen.absence import Absence, NotScored
 from deepscreen.detectors.contract import DetectorCard, Scored, TimelinePoint
 from deepscreen.evidence.timeline import suspicious_spans
 from deepscreen.record import (
@@ -36,13 +36,18 @@ def judge(
     evidence: Sequence[Evidence],
     caveats: Sequence[Caveat],
 ) -> ModalityResult:
-    """The result for *modality* from what each of its detectors gave."""
+    """The result for *modality* from what each of its detectors gave.
+
+    Where one says that the item is not of the kind that the method was made for, the readings of the others stand in
+    the record but decide nothing. Readings of plug-ins never do.
+    """
     scored = [(card, outcome) for card, outcome in outcomes if isinstance(outcome, Scored)]
     lrs = _reading_lrs(scored, scale)
     logits = {card.name: outcome.reading.spoof_logit for card, outcome in scored}
-    joint = scale.modality_lr(modality, lrs, logits) if lrs else None
+    beyond = [o for _, o in outcomes if isinstance(o, NotScored) and o.absence is Absence.OUT_OF_DOMAIN]
+    joint = scale.modality_lr(modality, lrs, logits) if lrs and not beyond else None
     return ModalityResult(
-        verdict=_verdict(joint, bool(scored), policy),
+        verdict=_verdict(joint, any(not card.is_plugin for card, _ in scored) and not beyond, policy),
         authenticity_score=authenticity_score(joint.log10_lr, policy) if joint else None,
         prior_spoof=policy.prior_spoof,
         log10_lr=joint.log10_lr if joint else None,
@@ -51,11 +56,13 @@ def judge(
         log10_lr_limit=joint.limit if joint else None,
         verbal=verbal_term(joint.log10_lr) if joint else NOTHING_SCORED,
         readings=tuple(_reading(card, outcome, lrs.get(card.name)) for card, outcome in scored),
-        timeline=tuple(_span(p) for _, outcome in scored for p in outcome.timeline),
-        suspicious_spans=tuple(_span(p) for card, outcome in scored for p in spans_of(card, outcome, scale, policy)),
+        timeline=tuple(_span(card, p) for card, outcome in scored for p in outcome.timeline),
+        suspicious_spans=tuple(
+            _span(card, p) for card, outcome in scored for p in spans_of(card, outcome, scale, policy)
+        ),
         evidence=tuple(evidence),
         not_scored=tuple(_unscored(outcome) for _, outcome in outcomes if isinstance(outcome, NotScored)),
-        caveats=tuple(caveats),
+        caveats=(*caveats, *_not_calibrated(scored, lrs)),
     )
 
 
@@ -122,8 +129,21 @@ def _reading(card: DetectorCard, outcome: Scored, lr: CalibratedLr | None) -> Ca
     )
 
 
-def _span(point: TimelinePoint) -> TimelineSpan:
+def _not_calibrated(scored: Sequence[tuple[DetectorCard, Scored]], lrs: Mapping[str, CalibratedLr]) -> list[Caveat]:
+    """A reading that stands in the record without a likelihood ratio must not be taken for one."""
+    return [
+        Caveat(
+            code=Absence.NOT_CALIBRATED.value,
+            message=f"{card.name}: not calibrated; its log-odds are shown, and count for nothing in the result.",
+        )
+        for card, _ in scored
+        if card.name not in lrs
+    ]
+
+
+def _span(card: DetectorCard, point: TimelinePoint) -> TimelineSpan:
     return TimelineSpan(
+        detector=card.name,
         start_seconds=point.start_seconds,
         end_seconds=point.end_seconds,
         spoof_logit=point.spoof_logit,

@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deepscreen.detectors.image_clip import GATE_PREFIX
 from deepscreen.detectors.linear_head import FloatArray, LinearHead
 from deepscreen.detectors.view_head import ViewHead
 from deepscreen.evaluation.figures import figure
 from deepscreen.evaluation.metrics import auc, cllr
-from deepscreen.evaluation.protocols import is_release_split, source_folds, source_weights
+from deepscreen.evaluation.protocols import generator_folds, is_release_split, source_folds, source_weights
 from deepscreen.scoring.calibration import DEFAULT_STRATUM, Calibration
 from deepscreen.scoring.calibration_fit import fit_stratum
 from deepscreen.scoring.fusion import Fusion
 from deepscreen.training.artefacts import Artefacts
+from deepscreen.training.fit_gate import DRAWN_HERE, GATE_KINDS, fit_gate
 from deepscreen.training.image_features import FeatureCache, ViewFeatures
 from deepscreen.training.labelled import LabelledFile, read_manifest
 from deepscreen.training.view_fit import (
@@ -38,12 +40,12 @@ from deepscreen.training.view_fit import (
 from deepscreen.training.weighted_logistic import fit_logistic
 
 N_FOLDS = 6
-GATE_KINDS = frozenset({"nonphoto", "generated_art"})  # for the applicability gate, not for scores
 FACE_MANIPULATION = frozenset({"faceswap", "reenactment", "face_edit", "face_morph"})
 LOCAL_EDITS = frozenset({"splice", "copy-move", "inpaint", "diffusion_edit"})
 SUBJECTS = {"image_clip": "whole", "face_clip": "face"}
 HEAD_NAMES = {"image_clip": "head-image", "face_clip": "head-face"}
 FUSION_L2 = 1.0
+HoldOut = Literal["source", "generator"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -56,31 +58,54 @@ class Fitted:
 
 def fit_image(manifest: Path, artefacts: Artefacts, cache: FeatureCache, *, seed: int) -> None:
     """Writes heads, calibrations, fusion and reports of both picture detectors into *artefacts*."""
-    usable = [file for file in read_manifest(manifest) if file.kind not in GATE_KINDS]
+    files = read_manifest(manifest)
+    usable = [file for file in files if file.kind not in GATE_KINDS]
     development = [file for file in usable if not is_release_split(file.source)]
     release = [file for file in usable if is_release_split(file.source)]
-    fitted = {name: fit_subject(development, subject, cache.features, seed=seed) for name, subject in SUBJECTS.items()}
+    fitted = {name: fit_subject(development, subject, cache, seed=seed) for name, subject in SUBJECTS.items()}
+    gate, gate_figures = fit_gate(files, cache.features, cache.drawn(DRAWN_HERE))
+    beside: dict[str, dict[str, FloatArray]] = {"image_clip": gate.arrays(GATE_PREFIX)}
+    figures = {"image_clip": {"applicability_gate": gate_figures}}
     for name, result in fitted.items():
-        sha256 = artefacts.write_head(HEAD_NAMES[name], result.head.arrays("view"))
+        sha256 = artefacts.write_head(HEAD_NAMES[name], result.head.arrays("view") | beside.get(name, {}))
         calibration = calibrate(name, sha256, result.held_out)
         artefacts.write_calibration(calibration)
         released = score(result.head, release, SUBJECTS[name], cache.features)
-        artefacts.write_report(name, report(name, development, result.held_out, released, calibration))
+        own = report(name, development, result.held_out, released, calibration)
+        artefacts.write_report(name, own | figures.get(name, {}))
     _write_fusion(artefacts, fitted)
 
 
-def fit_subject(files: Sequence[LabelledFile], subject: str, read: ReadViews, *, seed: int) -> Fitted:
+def fit_subject(files: Sequence[LabelledFile], subject: str, cache: FeatureCache, *, seed: int) -> Fitted:
     """The head on the views of *subject* of all *files*, and their source-held-out logits."""
-    folds = fold_of(files)
+    return fit_on_folds(files, fold_of(files), subject, cache.features, stressed=cache.stressed, seed=seed)
+
+
+def fit_on_folds(
+    files: Sequence[LabelledFile],
+    folds: NDArray[np.int64],
+    subject: str,
+    read: ReadViews,
+    *,
+    stressed: ReadViews,
+    seed: int,
+) -> Fitted:
+    """The head on all *files*, and the logits that each fold got from a head fitted on the others."""
     rows = collect(files, folds, subject, read)
     moments = gather_moments(files, folds, rows, subject, read, seed=seed)
-    return Fitted(*fit_view_head(rows, moments, subject, read))
+    return Fitted(*fit_view_head(rows, moments, subject, read, stressed=stressed))
 
 
-def fold_of(files: Sequence[LabelledFile]) -> NDArray[np.int64]:
-    """The fold of each file; a source or group is never in two."""
+def fold_of(files: Sequence[LabelledFile], *, hold_out: HoldOut = "source") -> NDArray[np.int64]:
+    """The fold of each file; a group is never in two, nor a source, or with "generator" a generator of spoofs."""
+    sources, groups = [f.source for f in files], [f.group for f in files]
+    if hold_out == "generator":
+        generators, labels = [f.generator for f in files], [f.label for f in files]
+        members_of = generator_folds(generators, sources, labels, groups, N_FOLDS)
+    else:
+        members_of = source_folds(sources, groups, N_FOLDS)
     folds = np.zeros(len(files), dtype=np.int64)
-    for number, members in enumerate(source_folds([f.source for f in files], [f.group for f in files], N_FOLDS)):
+    for number, members in enumerate(members_of):
         folds[members] = number
     return folds
 
@@ -136,6 +161,11 @@ def report(
             "n_scored": len(held.files),
         },
         "protocols": protocols,
+        "after_laundering": {
+            name: _after(held, logits)
+            for name, logits in held.stressed_logits.items()
+            if len(np.unique(held.labels[~np.isnan(logits)])) > 1
+        },
         "by_kind": {kind: _against_all_bona_fide(held, frozenset({kind}), held.spoof_logits) for kind in kinds_seen},
     }
 
@@ -145,6 +175,18 @@ def _against_all_bona_fide(held: HeldOut, kinds: frozenset[str] | None, logits: 
     chosen = np.array([f.label == 0 or kinds is None or f.kind in kinds for f in held.files])
     sources = [s for s, c in zip(_sources(held), chosen, strict=True) if c]
     return figure(held.labels[chosen], logits[chosen], sources)
+
+
+def _after(held: HeldOut, stressed_logits: FloatArray) -> dict[str, Any]:
+    """AUC before and after, both on the files that still had a view."""
+    left = ~np.isnan(stressed_logits)
+    labels = held.labels[left]
+    before, after = auc(labels, held.spoof_logits[left]), auc(labels, stressed_logits[left])
+    figures = {"auc_before": before, "auc_after": after, "auc_lost": before - after}
+    return {name: round(value, 3) for name, value in figures.items()} | {
+        "n": int(left.sum()),
+        "n_without_view": int((~left).sum()),
+    }
 
 
 def _sources(held: HeldOut) -> list[str]:

@@ -23,7 +23,8 @@ from deepscreen.evaluation.protocols import is_release_split, source_weights
 from deepscreen.scoring.calibration import Calibration
 from deepscreen.scoring.calibration_fit import fit_stratum
 from deepscreen.training.artefacts import Artefacts
-from deepscreen.training.fit_image import GATE_KINDS, fold_of
+from deepscreen.training.fit_gate import GATE_KINDS
+from deepscreen.training.fit_image import fold_of
 from deepscreen.training.image_features import FeatureCache
 from deepscreen.training.labelled import LabelledFile, read_manifest
 from deepscreen.training.video_features import ClipViews, VideoFeatureCache
@@ -115,6 +116,7 @@ def clip_rows(clips: Sequence[LabelledFile], folds: NDArray[np.int64], videos: V
         variants=["base"] * len(clips),
         labels=labels,
         classes=np.stack([videos.features(clip).mean_classes for clip in clips]),
+        last_classes=np.stack([videos.features(clip).mean_last_class for clip in clips]),
         folds=folds,
         weights=source_weights([clip.source for clip in clips], labels.tolist()),
     )
@@ -136,7 +138,7 @@ def clip_scores(
         labels=np.array([clip.label for clip in clips]),
         frame_parts=np.array(parts),
         face_worst=np.array(faces),
-        last_block=np.array([v.mean_classes[-768:] for v in views]),
+        last_block=np.array([v.mean_last_class for v in views]),
         folds=folds,
     )
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from pillow_heif import register_heif_opener
 
-from deepscreen.detectors.clip_features import ClipFeatures, ViewTokens
+from deepscreen.detectors.clip_features import ClipFeatures
 from deepscreen.detectors.views import MIN_FACE_PX, VIEW_PX, face_view, whole_view
 from deepscreen.faces import CROP_SCALE, Face, FaceLocator, crop_face
 from deepscreen.media.samples import Pixels
 from deepscreen.training.labelled import LabelledFile, item_rng
-from deepscreen.training.launder import launder
+from deepscreen.training.launder import STRESSES, launder
+from deepscreen.training.non_photographs import draw_non_photograph
 from deepscreen.training.self_blend import Blend, self_blend, self_splice
 
 PATCH_GRID = 14
@@ -26,6 +27,7 @@ PATCH_GRID = 14
 # hash: more of them did not move the source-held-out AUC, more sources do.
 LAUNDERED_SHARE = 0.34
 SPLICED_SHARE = 0.5
+STRESSED_SHARE = 0.4
 SELF_BLENDS_PER_FACE = 2
 NEIGHBOURHOOD = 1.5  # of the crop side: what is kept around a face while it is blended and laundered
 NEIGHBOURHOOD_MAX_PX = 640
@@ -46,6 +48,25 @@ class ViewFeatures:
     classes: NDArray[np.float32]
     patches: NDArray[np.float16]
     mask: NDArray[np.float32] | None
+    last_class: NDArray[np.float32]  # (768,) of the last block: for the bare baseline only
+
+    @classmethod
+    def of(
+        cls,
+        clip: ClipFeatures,
+        view: Pixels,
+        file: LabelledFile,
+        variant: str,
+        subject: str,
+        label: int,
+        mask: NDArray[np.float32] | None,
+    ) -> ViewFeatures:
+        """What *clip*, which must give the last block too, reads in a view."""
+        tokens = clip.tokens([view])[0]
+        if tokens.last_class is None:
+            raise ValueError("clip: want features with the last block (ClipFeatures.with_last_block), for the baseline")
+        patches = tokens.patches.astype(np.float16)
+        return cls(file.key, variant, subject, label, tokens.classes, patches, mask, tokens.last_class)
 
 
 def load_pixels(path: Path) -> Pixels:
@@ -69,6 +90,40 @@ class FeatureCache:
         if not path.exists():
             save_views(path, self._compute(file))
         return load_views(path)
+
+    def stressed(self, file: LabelledFile) -> list[ViewFeatures]:
+        """Whole and face after each of ``STRESSES``, the variant named by it; a face that is lost has no view.
+
+        Nothing for the files that are not among those tested so.
+        """
+        if item_rng(file.key, "stress", self._seed).random() >= STRESSED_SHARE:
+            return []
+        name = hashlib.sha256(f"{self._clip.identity}|stressed|{file.key}".encode()).hexdigest()[:32]
+        path = self._folder / f"{name}.npz"
+        if not path.exists():
+            save_views(path, list(self._stress(file)))
+        return load_views(path)
+
+    def _stress(self, file: LabelledFile) -> Iterator[ViewFeatures]:
+        original = load_pixels(file.path)
+        for name, stress in STRESSES.items():
+            pixels = stress(original)
+            yield self._view(file, name, "whole", file.label, whole_view(pixels).pixels, None)
+            for face in self.locator.locate(pixels, max_faces=1):
+                if face.size_px >= MIN_FACE_PX:
+                    yield self._view(file, name, "face", file.label, face_view(pixels, face).pixels, None)
+
+    def drawn(self, count: int) -> NDArray[np.float32]:
+        """Class tokens (count, 6 * 768) of pictures that are no photographs, made and laundered here."""
+        name = hashlib.sha256(f"{self._seed}|{self._clip.identity}|drawn|{count}".encode()).hexdigest()[:32]
+        path = self._folder / f"{name}.npy"
+        if not path.exists():
+            np.save(path, np.stack([self._draw(number) for number in range(count)]))
+        return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+
+    def _draw(self, number: int) -> NDArray[np.float32]:
+        rng = item_rng(f"drawn {number}", "gate", self._seed)
+        return self._clip.tokens([whole_view(launder(draw_non_photograph(rng), rng)).pixels])[0].classes.ravel()
 
     def _compute(self, file: LabelledFile) -> list[ViewFeatures]:
         pixels = load_pixels(file.path)
@@ -129,8 +184,7 @@ class FeatureCache:
         view: Pixels,
         mask: NDArray[np.float32] | None,
     ) -> ViewFeatures:
-        tokens: ViewTokens = self._clip.tokens([view])[0]
-        return ViewFeatures(file.key, variant, subject, label, tokens.classes, tokens.patches.astype(np.float16), mask)
+        return ViewFeatures.of(self._clip, view, file, variant, subject, label, mask)
 
 
 def neighbourhood(pixels: Pixels, face: Face) -> Pixels:
@@ -190,6 +244,7 @@ def save_views(path: Path, views: Sequence[ViewFeatures]) -> None:
         classes=np.stack([v.classes for v in views]),
         patches=np.stack([v.patches for v in views]),
         mask=np.stack([empty if v.mask is None else v.mask for v in views]),
+        last_class=np.stack([v.last_class for v in views]),
     )
     temporary.rename(path)
 
@@ -207,6 +262,7 @@ def load_views(path: Path) -> list[ViewFeatures]:
             columns["classes"][k],
             columns["patches"][k],
             None if columns["mask"][k][0] < 0 else columns["mask"][k],
+            columns["last_class"][k],
         )
         for k in range(len(columns["key"]))
     ]

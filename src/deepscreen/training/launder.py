@@ -9,6 +9,7 @@ from deepscreen.media.samples import Pixels
 
 JPEG_QUALITY = (30, 96)
 RESIZE_FACTOR = (0.4, 1.5)
+ONE_SIZE_PX, ONE_QUALITY = 320, 85
 
 
 def launder(pixels: Pixels, rng: np.random.Generator) -> Pixels:
@@ -34,6 +35,21 @@ def recode(pixels: Pixels, suffix: str, quality: int) -> Pixels:
     if decoded is None:
         raise ValueError(f"recoding as {suffix} at quality {quality} gave nothing")
     return np.ascontiguousarray(decoded[:, :, ::-1]).astype(np.uint8)
+
+
+def half_size_jpeg_50(pixels: Pixels) -> Pixels:
+    """Half the size, then JPEG at quality 50: the fixed hard test."""
+    return recode(_resize(pixels, 0.5), ".jpg", 50)
+
+
+def one_size_and_quality(pixels: Pixels) -> Pixels:
+    """320 x 320 pixels, JPEG at quality 85, whatever it was: size and format no longer tell classes apart."""
+    method = cv2.INTER_AREA if min(pixels.shape[:2]) > ONE_SIZE_PX else cv2.INTER_CUBIC
+    same = np.asarray(cv2.resize(pixels, (ONE_SIZE_PX, ONE_SIZE_PX), interpolation=method), dtype=np.uint8)
+    return recode(same, ".jpg", ONE_QUALITY)
+
+
+STRESSES = {"half size, JPEG 50": half_size_jpeg_50, "one size, one JPEG quality": one_size_and_quality}
 
 
 def _resize(pixels: Pixels, factor: float) -> Pixels:

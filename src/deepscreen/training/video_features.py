@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +33,12 @@ class ClipViews:
     @property
     def mean_classes(self) -> NDArray[np.float32]:
         """Mean class tokens over frames, flattened: a linear head's logit of it is the mean of its frame logits."""
-        mean = np.mean([v.classes.ravel() for v in self.frames], axis=0, dtype=np.float64)
-        return np.asarray(mean, dtype=np.float32)
+        return _mean([v.classes.ravel() for v in self.frames])
+
+    @property
+    def mean_last_class(self) -> NDArray[np.float32]:
+        """Mean class token of the last block: for the bare baseline only."""
+        return _mean([v.last_class for v in self.frames])
 
 
 class VideoFeatureCache:
@@ -71,7 +75,8 @@ class VideoFeatureCache:
         return self._decoder.frames(intake, plan)
 
     def _view(self, file: LabelledFile, frame: Frame, subject: str, view: NDArray[np.uint8]) -> ViewFeatures:
-        tokens = self._clip.tokens([view])[0]
-        variant = f"{frame.pts_seconds:.3f}"
-        patches = tokens.patches.astype(np.float16)
-        return ViewFeatures(file.key, variant, subject, file.label, tokens.classes, patches, None)
+        return ViewFeatures.of(self._clip, view, file, f"{frame.pts_seconds:.3f}", subject, file.label, None)
+
+
+def _mean(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.asarray(np.mean(vectors, axis=0, dtype=np.float64), dtype=np.float32)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from deepscreen.detectors.view_head import ViewHead, pooled_parts
 from deepscreen.evaluation.protocols import source_weights
 from deepscreen.training.image_features import ViewFeatures
 from deepscreen.training.labelled import LabelledFile, item_rng
+from deepscreen.training.launder import STRESSES
 from deepscreen.training.patch_ridge import FoldMoments, PatchMoments, fit_patches, patch_labels
 from deepscreen.training.weighted_logistic import fit_logistic
 
@@ -43,7 +44,8 @@ class Rows:
     files: list[LabelledFile]  # one a row
     variants: list[str]
     labels: NDArray[np.int64]
-    classes: NDArray[np.float32]  # (n, 7 * 768)
+    classes: NDArray[np.float32]  # (n, 6 * 768)
+    last_classes: NDArray[np.float32]  # (n, 768) of the last block: for the bare baseline only
     folds: NDArray[np.int64]
     weights: FloatArray
 
@@ -67,12 +69,13 @@ class HeldOut:
     labels: NDArray[np.int64]
     spoof_logits: FloatArray
     probe_logits: FloatArray
+    stressed_logits: Mapping[str, FloatArray] = field(default_factory=dict)  # by stress; NaN where no view was left
 
 
 def collect(files: Sequence[LabelledFile], folds: NDArray[np.int64], subject: str, read: ReadViews) -> Rows:
     """All views of *subject*; ``folds[i]`` is the fold of ``files[i]``. Patches are let go file by file."""
     owners: list[LabelledFile] = []
-    variants, labels, classes, row_folds = [], [], [], []
+    variants, labels, classes, last, row_folds = [], [], [], [], []
     for file, fold in zip(files, folds, strict=True):
         for view in read(file):
             if view.subject != subject:
@@ -81,9 +84,10 @@ def collect(files: Sequence[LabelledFile], folds: NDArray[np.int64], subject: st
             variants.append(view.variant)
             labels.append(view.label)
             classes.append(view.classes.ravel())
+            last.append(view.last_class)
             row_folds.append(int(fold))
     weights = source_weights([file.source for file in owners], labels)
-    return Rows(owners, variants, np.array(labels), np.stack(classes), np.array(row_folds), weights)
+    return Rows(owners, variants, np.array(labels), np.stack(classes), np.stack(last), np.array(row_folds), weights)
 
 
 def gather_moments(
@@ -126,7 +130,7 @@ def cross_fitted(
 
 
 def fit_view_head(
-    rows: Rows, moments: dict[int, FoldMoments], subject: str, read: ReadViews
+    rows: Rows, moments: dict[int, FoldMoments], subject: str, read: ReadViews, *, stressed: ReadViews
 ) -> tuple[ViewHead, HeldOut]:
     """The head on all rows, and every base row scored by a head that saw neither its source nor its group.
 
@@ -134,15 +138,45 @@ def fit_view_head(
     """
     base = np.flatnonzero(rows.is_base)
     parts, probe = np.zeros((len(base), 3)), np.zeros(len(base))
+    hard = {name: np.full((len(base), 3), np.nan) for name in STRESSES}
     for fold, head in fold_heads(rows, moments).items():
         test = np.flatnonzero(rows.folds[base] == fold)
         parts[test] = _parts(rows, base[test], head, subject, read)
         probe[test] = _last_block_probe(rows, rows.folds != fold, base[test])
+        for k in test:
+            for view in stressed(rows.files[base[k]]):
+                if view.subject == subject:
+                    hard[view.variant][k] = view_parts(view, head)
     labels, folds, weights = rows.labels[base], rows.folds[base], rows.weights[base]
-    logits = cross_fitted(parts, labels, folds, weights, l2=POOL_L2)
+    pools = fold_pools(parts, labels, folds, weights)
     pool = fit_logistic(parts, labels, weights, l2=POOL_L2)
     whole = fit_parts(rows, np.ones(len(rows.labels), dtype=bool), list(moments.values()))
-    return ViewHead(whole.classes, whole.patches, pool), HeldOut([rows.files[k] for k in base], labels, logits, probe)
+    held = HeldOut(
+        [rows.files[k] for k in base],
+        labels,
+        _pooled(pools, parts, folds),
+        probe,
+        {name: _pooled(pools, found, folds) for name, found in hard.items()},
+    )
+    return ViewHead(whole.classes, whole.patches, pool), held
+
+
+def fold_pools(
+    parts: FloatArray, labels: NDArray[np.int64], folds: NDArray[np.int64], weights: FloatArray
+) -> dict[int, LinearHead]:
+    """For each fold the pool fitted on the parts of all others."""
+    return {
+        int(fold): fit_logistic(parts[folds != fold], labels[folds != fold], weights[folds != fold], l2=POOL_L2)
+        for fold in np.unique(folds)
+    }
+
+
+def _pooled(pools: Mapping[int, LinearHead], parts: FloatArray, folds: NDArray[np.int64]) -> FloatArray:
+    """Logits of *parts* (n, 3), each by the pool of its fold."""
+    logits = np.zeros(len(parts))
+    for fold, pool in pools.items():
+        logits[folds == fold] = pool.logit(parts[folds == fold])
+    return logits
 
 
 def fold_heads(rows: Rows, moments: dict[int, FoldMoments]) -> dict[int, ViewHead]:
@@ -184,5 +218,5 @@ def _base_view(file: LabelledFile, subject: str, read: ReadViews) -> ViewFeature
 def _last_block_probe(rows: Rows, train: NDArray[np.bool_], test: NDArray[np.int64]) -> FloatArray:
     """The bare baseline: logistic regression on the last block's class token of unaltered pictures."""
     bare = train & rows.is_base
-    last = rows.classes[:, -768:]
+    last = rows.last_classes
     return fit_logistic(last[bare], rows.labels[bare], rows.weights[bare], l2=CLASS_L2).logit(last[test])
