@@ -308,13 +308,17 @@ def test_shuffled_labels_keep_their_number_and_give_auc_one_half(tmp_path: Path)
         ScoreRow(str(k), "image", int(now), f"s{k}", "", "", "", "", float(truth), None, "inconclusive", "")
         for k, (truth, now) in enumerate(by_truth)
     )
-    auc = (
-        report_of(request(path, "label-shuffled", by=""), ScoredSet(rows), {})
-        .modalities["image"]
-        .overall.figures["auc"]
-    )
+    report = report_of(request(path, "label-shuffled", by=""), ScoredSet(rows), {})
+    auc = report.modalities["image"].overall.figures["auc"]
     assert auc.low < 0.5 < auc.high
     assert abs(auc.value - 0.5) < 0.05
+    assert report.what_was_done[-1].endswith("holds 0.5, as it must.")
+
+
+def test_shuffled_labels_that_are_found_again_are_reported(tmp_path: Path) -> None:
+    scored = ScoredSet(tuple(calibrated_rows()))
+    report = report_of(request(tmp_path / "x.csv", "label-shuffled", by=""), scored, {})
+    assert report.what_was_done[-1].endswith("DOES NOT HOLD 0.5.")
 
 
 def test_features_of_changed_pictures_or_labels_are_kept_apart(tmp_path: Path) -> None:

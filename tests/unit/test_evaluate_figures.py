@@ -189,6 +189,15 @@ def test_generator_folds_hold_out_generators_of_spoofs_and_sources_of_bona_fide(
     for names, label in ((generators, 1), (sources, 0)):
         homes = {(n, f) for n, f, own in zip(names, fold, labels, strict=True) if own == label}
         assert len(homes) == len({n for n, _ in homes}) == 9
+    shares = [np.mean([labels[k] for k in np.flatnonzero(fold == number)]) for number in range(3)]
+    assert max(shares) - min(shares) < 0.25, "every fold has both classes in much the same shares"
+
+
+def test_generator_folds_keep_groups_together() -> None:
+    labels, groups = [1, 0, 1, 0] * 5, [f"pair {k // 2}" for k in range(20)]
+    folds = generator_folds([f"g{k}" for k in range(20)], [f"s{k}" for k in range(20)], labels, groups, 3)
+    assert sorted(k for fold in folds for k in fold) == list(range(20))
+    assert len({(groups[k], number) for number, fold in enumerate(folds) for k in fold}) == 10
 
 
 RESAMPLED = [

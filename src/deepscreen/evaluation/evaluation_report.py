@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -96,19 +96,32 @@ class EvaluationReport:
 def report_of(request: Request, scored: ScoredSet, method: Mapping[str, str]) -> EvaluationReport:
     """All figures of the rows."""
     present = {row.modality for row in scored.rows}
+    modalities = {
+        name: _modality([row for row in scored.rows if row.modality == name], request.by)
+        for name in MODALITY_ORDER
+        if name in present
+    }
+    checks = _chance_checks(modalities) if request.leakage == "label-shuffled" else ()
     return EvaluationReport(
         schema_version=1,
         request=request,
-        what_was_done=(PROTOCOL_WORDS[request.protocol], WHAT_WAS_DONE[request.leakage]),
+        what_was_done=(PROTOCOL_WORDS[request.protocol], WHAT_WAS_DONE[request.leakage], *checks),
         n_files=len({row.path for row in scored.rows}),
         n_unlabelled=scored.n_unlabelled,
         method=method,
-        modalities={
-            name: _modality([row for row in scored.rows if row.modality == name], request.by)
-            for name in MODALITY_ORDER
-            if name in present
-        },
+        modalities=modalities,
     )
+
+
+def _chance_checks(modalities: Mapping[ModalityName, ModalityReport]) -> Iterator[str]:
+    """With shuffled labels: whether the AUC is what it must be."""
+    for name, modality in modalities.items():
+        auc = modality.overall.figures["auc"]
+        if auc.low is None or auc.high is None:
+            yield f"{name}: cannot be checked, the AUC has no interval."
+        else:
+            outcome = "holds 0.5, as it must" if auc.low <= 0.5 <= auc.high else "DOES NOT HOLD 0.5"
+            yield f"{name}: the interval of the AUC, {auc.low:.3f} to {auc.high:.3f}, {outcome}."
 
 
 def _modality(rows: Sequence[ScoreRow], by: Sequence[StratumKey]) -> ModalityReport:

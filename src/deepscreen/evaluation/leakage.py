@@ -56,6 +56,7 @@ class _Stored:
     jpeg_quality: int = 0
 
     def encode(self, pixels: Pixels) -> bytes:
+        """The bytes of a file."""
         options = [cv2.IMWRITE_JPEG_QUALITY, self.jpeg_quality] if self.suffix == ".jpg" else []
         _, data = cv2.imencode(self.suffix, np.ascontiguousarray(pixels[:, :, ::-1]), options)
         return data.tobytes()

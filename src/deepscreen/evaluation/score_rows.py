@@ -115,7 +115,7 @@ def measured_quality(media: Media, modality: ModalityName) -> str:
     if modality == "audio":
         return f"{(stream.sample_rate_hz or 0) / 1000:g} kHz"
     size = size_class(stream.width_px or 0, stream.height_px or 0)
-    return f"{media.container}, {size}" if modality == "image" else size
+    return f"{media.container.lower()}, {size}" if modality == "image" else size
 
 
 def size_class(width_px: int, height_px: int) -> str:
