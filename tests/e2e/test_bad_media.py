@@ -21,6 +21,7 @@ from starlette.testclient import TestClient
 
 from deepscreen.api.app import create_app
 from deepscreen.errors import MediaError
+from deepscreen.kept import KeptResults
 from deepscreen.media.intake import take_in
 from deepscreen.record import Screening, Verdict
 from deepscreen.scan import RECORDS_NAME, scan, scan_file
@@ -109,7 +110,7 @@ def test_what_is_no_media_is_refused_with_a_typed_error(desk: ScreeningDesk, tmp
 def test_file_without_permission_is_refused(desk: ScreeningDesk, tmp_path: Path) -> None:
     save_picture(tmp_path / "locked.png", "PNG").chmod(0)
     with nobody():
-        item = scan_file(tmp_path, Path("locked.png"), None, desk)
+        item = scan_file(tmp_path, Path("locked.png"), desk, None)
     assert type(item.error).__name__ == "UnreadableMedia"
     assert "Permission denied" in str(item.error)
 
@@ -172,7 +173,7 @@ def test_odd_clips_and_sounds_give_a_record_or_a_typed_error(desk: ScreeningDesk
     path = tmp_path / name
     ODD_MEDIA[name](path.with_suffix(".mp4") if "clip" in name or "frame" in name else path.with_suffix(".wav"))
     (source,) = tmp_path.iterdir()
-    item = scan_file(tmp_path, Path(source.name), tmp_path / "evidence", desk)
+    item = scan_file(tmp_path, Path(source.name), desk, KeptResults(tmp_path / "evidence", desk.provenance))
     if item.screening is None:
         assert type(item.error).__name__ in {"UndecodableMedia", "UnsupportedMedia"}
     else:
@@ -226,7 +227,7 @@ def test_files_cut_at_ten_places_give_a_typed_error_or_a_record(
     whole_record = screen(whole[format_name], desk=desk)
     for share in CUTS:
         path.write_bytes(content[: round(share * len(content))])
-        item = scan_file(tmp_path, Path("cut"), None, desk)
+        item = scan_file(tmp_path, Path("cut"), desk, None)
         if item.screening is None:
             assert type(item.error).__name__ in {"UndecodableMedia", "UnsupportedMedia"}
         else:
@@ -239,7 +240,7 @@ def test_desk_still_works_after_all_this(desk: ScreeningDesk, tmp_path: Path) ->
     noise = np.random.default_rng(0).bytes(3000)
     for header in (b"\xff\xd8\xff\xe0\x00\x10JFIF", b"\x00\x00\x00\x18ftypmp42", b"OggS", b"fLaC", b"\x1aE\xdf\xa3"):
         (tmp_path / "noise").write_bytes(header + noise)
-        assert scan_file(tmp_path, Path("noise"), None, desk).error is not None
+        assert scan_file(tmp_path, Path("noise"), desk, None).error is not None
     assert_whole(screen(save_picture(tmp_path / "good.png", "PNG"), desk=desk))
 
 
@@ -296,7 +297,10 @@ NOT_SCORED: dict[str, tuple[Maker, dict[str, str]]] = {
         lambda path: save_picture(path, "PNG", picture(2, 2)),
         {"image_clip": "too_small", "face_clip": "no_face"},
     ),
-    "no face.png": (lambda path: save_picture(path, "PNG", picture(300, 200)), {"face_clip": "no_face"}),
+    "made pattern without a face.png": (
+        lambda path: save_picture(path, "PNG", picture(300, 200)),
+        {"image_clip": "out_of_domain", "face_clip": "no_face"},
+    ),
     "small clip.mp4": (
         lambda path: save_clip(path, size=(32, 24)),
         {"video_clip": "too_small", "audio_whisper": "no_audio_track"},

@@ -185,7 +185,7 @@ def _after(held: HeldOut, stressed_logits: FloatArray) -> dict[str, Any]:
     figures = {"auc_before": before, "auc_after": after, "auc_lost": before - after}
     return {name: round(value, 3) for name, value in figures.items()} | {
         "n": int(left.sum()),
-        "n_without_view": int((~left).sum()),
+        "n_untested_or_without_view": int((~left).sum()),
     }
 
 
