@@ -62,10 +62,9 @@ def scan(
     _check_listed(out_dir, paths)
     kept = KeptResults(out_dir / EVIDENCE_NAME, desk.provenance)
     scanned: list[ScannedFile] = []
-    with (
-        (out_dir / RECORDS_NAME).open("wb") as records,
-        (out_dir / CSV_NAME).open("w", newline="", encoding="utf-8") as table,
-    ):
+    # Written beside and moved at the end: a scan that stops half way leaves an earlier one's lists whole.
+    new_records, new_table = out_dir / f"{RECORDS_NAME}.part", out_dir / f"{CSV_NAME}.part"
+    with new_records.open("wb") as records, new_table.open("w", newline="", encoding="utf-8") as table:
         table.write(csv_header())
         for path in paths:
             item = scan_file(folder, path, desk, kept)
@@ -73,6 +72,8 @@ def scan(
             table.writelines(csv_rows(shown(str(path)), item.screening, _error_text(item)))
             scanned.append(item)
             on_file(item)
+    new_records.replace(out_dir / RECORDS_NAME)
+    new_table.replace(out_dir / CSV_NAME)
     summary = IndexSummary.of(item.screening for item in scanned)
     write_index(out_dir / INDEX_NAME, _entries(scanned), summary=summary)
     return scanned

@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,7 +27,7 @@ from deepscreen.detectors.contract import (
     SoundSample,
 )
 from deepscreen.errors import MediaError
-from deepscreen.evidence.exhibits import Exhibit, exhibits
+from deepscreen.evidence.exhibits import exhibits
 from deepscreen.evidence.render import thumbnail_jpeg
 from deepscreen.faces import Face, FaceLocator, FaceTracker
 from deepscreen.media.intake import Intake, take_in
@@ -42,7 +41,6 @@ from deepscreen.scoring.judgement import Outcome, judge, overall, spans_of
 from deepscreen.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
-RENDER_THREADS = 2
 FRAMES_AHEAD = 3  # decoded while the network works on the present one
 SampleSource = Callable[[], Sample]
 
@@ -215,22 +213,18 @@ class ScreeningDesk:
         """Evidence pictures, caveats, and the calibrated, decided result."""
         entries, caveats = [], _failure_caveats(outcomes)
         policy = self.settings.policy
-        scored = [(card, outcome) for card, outcome in outcomes if isinstance(outcome, Scored)]
-
-        def render(of: tuple[DetectorCard, Scored]) -> tuple[list[Exhibit], list[Caveat]]:
-            card, outcome = of
-            return exhibits(
-                card,
-                outcome,
-                pixels=pixels,
-                spans=spans_of(card, outcome, self._scale, policy),
-                duration_seconds=duration_seconds,
-                max_pixels=self.settings.limits.overlay_max_pixels,
-            )
-
-        # Side by side: most of the time goes into compressing pictures, which holds no lock.
-        with bench.stage("render"), ThreadPoolExecutor(RENDER_THREADS) as pool:
-            for made, withheld in pool.map(render, scored):
+        with bench.stage("render"):
+            for card, outcome in outcomes:
+                if not isinstance(outcome, Scored):
+                    continue
+                made, withheld = exhibits(
+                    card,
+                    outcome,
+                    pixels=pixels,
+                    spans=spans_of(card, outcome, self._scale, policy),
+                    duration_seconds=duration_seconds,
+                    max_pixels=self.settings.limits.overlay_max_pixels,
+                )
                 caveats.extend(withheld)
                 for exhibit in made:
                     entries.append(exhibit.entry)

@@ -202,8 +202,10 @@ def test_results_of_another_method_are_not_mixed_in(tmp_path: Path, folder: Path
     scan(small, out, desk=desk, on_file=lambda _: None)
     record = next(out.rglob(RECORD_NAME))
     record.write_bytes(record.read_bytes().replace(desk.provenance.method_digest.encode(), b"0" * 64))
+    listed = (out / RECORDS_NAME).read_bytes()
     with pytest.raises(ConfigError, match="another method"):
         scan(small, out, desk=desk, on_file=lambda _: None)
+    assert (out / RECORDS_NAME).read_bytes() == listed
 
 
 def test_a_list_of_files_that_are_gone_is_not_overwritten(tmp_path: Path, folder: Path, desk: ScreeningDesk) -> None:

@@ -122,11 +122,7 @@ def cross_fitted(
     parts: FloatArray, labels: NDArray[np.int64], folds: NDArray[np.int64], weights: FloatArray, *, l2: float
 ) -> FloatArray:
     """Logits of held-out *parts* (n, d), joined by a regression that was fitted on the other folds' parts."""
-    logits = np.zeros(len(parts))
-    for fold in np.unique(folds):
-        train = folds != fold
-        logits[~train] = fit_logistic(parts[train], labels[train], weights[train], l2=l2).logit(parts[~train])
-    return logits
+    return _pooled(fold_pools(parts, labels, folds, weights, l2=l2), parts, folds)
 
 
 def fit_view_head(
@@ -148,7 +144,7 @@ def fit_view_head(
                 if view.subject == subject:
                     hard[view.variant][k] = view_parts(view, head)
     labels, folds, weights = rows.labels[base], rows.folds[base], rows.weights[base]
-    pools = fold_pools(parts, labels, folds, weights)
+    pools = fold_pools(parts, labels, folds, weights, l2=POOL_L2)
     pool = fit_logistic(parts, labels, weights, l2=POOL_L2)
     whole = fit_parts(rows, np.ones(len(rows.labels), dtype=bool), list(moments.values()))
     held = HeldOut(
@@ -162,17 +158,17 @@ def fit_view_head(
 
 
 def fold_pools(
-    parts: FloatArray, labels: NDArray[np.int64], folds: NDArray[np.int64], weights: FloatArray
+    parts: FloatArray, labels: NDArray[np.int64], folds: NDArray[np.int64], weights: FloatArray, *, l2: float
 ) -> dict[int, LinearHead]:
     """For each fold the pool fitted on the parts of all others."""
     return {
-        int(fold): fit_logistic(parts[folds != fold], labels[folds != fold], weights[folds != fold], l2=POOL_L2)
+        int(fold): fit_logistic(parts[folds != fold], labels[folds != fold], weights[folds != fold], l2=l2)
         for fold in np.unique(folds)
     }
 
 
 def _pooled(pools: Mapping[int, LinearHead], parts: FloatArray, folds: NDArray[np.int64]) -> FloatArray:
-    """Logits of *parts* (n, 3), each by the pool of its fold."""
+    """Logits of *parts* (n, d), each by the pool of its fold."""
     logits = np.zeros(len(parts))
     for fold, pool in pools.items():
         logits[folds == fold] = pool.logit(parts[folds == fold])
