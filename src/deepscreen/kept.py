@@ -40,16 +40,8 @@ class KeptResults:
         Raises ConfigError where another method made it: two methods' results do not mix in one folder.
         """
         own = self._folder / media_sha256
-        try:
-            screening = Screening.model_validate_json((own / RECORD_NAME).read_bytes())
-        except (FileNotFoundError, ValidationError):
-            return None
-        if screening.provenance != self._provenance:
-            raise ConfigError(
-                f"{shown(str(self._folder))}: holds results of another method or setting "
-                f"({screening.provenance.method_digest[:12]}); choose another --out"
-            )
-        if screening.media.sha256 != media_sha256 or not _has_pictures(own, screening):
+        screening = read_record(own / RECORD_NAME, media_sha256, self._provenance)
+        if screening is None or not _has_pictures(own, screening):
             return None
         thumbnail = own / THUMBNAIL_NAME
         return Kept(screening, thumbnail.read_bytes() if thumbnail.exists() else None)
@@ -60,9 +52,28 @@ class KeptResults:
         write_artefacts(screened, own)
         if screened.thumbnail_jpeg is not None:
             (own / THUMBNAIL_NAME).write_bytes(screened.thumbnail_jpeg)
-        unfinished = own / f"{RECORD_NAME}.part"
-        unfinished.write_bytes(screened.screening.canonical_json())
-        unfinished.replace(own / RECORD_NAME)
+        write_record(own / RECORD_NAME, screened.screening)
+
+
+def read_record(path: Path, media_sha256: str, provenance: Provenance) -> Screening | None:
+    """The record of this content at *path*, None where no whole one is; ConfigError where another method made it."""
+    try:
+        screening = Screening.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+    if screening.provenance != provenance:
+        raise ConfigError(
+            f"{shown(str(path.parent))}: holds records of another method or setting "
+            f"({screening.provenance.method_digest[:12]}); choose another --out"
+        )
+    return screening if screening.media.sha256 == media_sha256 else None
+
+
+def write_record(path: Path, screening: Screening) -> None:
+    """Writes a record, as a whole or not at all."""
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_bytes(screening.canonical_json())
+    unfinished.replace(path)
 
 
 def _has_pictures(own: Path, screening: Screening) -> bool:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from deepscreen.errors import ConfigError, MediaError
+from deepscreen.errors import MediaError
 from deepscreen.evaluation.datasets.item import Item
 from deepscreen.evaluation.score_rows import ScoredSet, ScoreRow, failed_rows, rows_of
+from deepscreen.kept import read_record, write_record
 from deepscreen.media.intake import take_in
 from deepscreen.record import Provenance, Screening
-from deepscreen.report.wording import shown
 from deepscreen.screening import ScreeningDesk
 
 
@@ -25,23 +23,14 @@ class KeptRecords:
 
     def find(self, media_sha256: str) -> Screening | None:
         """The record of this content; None where there is none. Raises ConfigError where another method made it."""
-        try:
-            screening = Screening.model_validate_json((self._folder / f"{media_sha256}.json").read_bytes())
-        except (FileNotFoundError, ValidationError):
-            return None
-        if screening.provenance != self._provenance:
-            raise ConfigError(
-                f"{shown(str(self._folder))}: holds records of another method or setting "
-                f"({screening.provenance.method_digest[:12]}); choose another --out"
-            )
-        return screening if screening.media.sha256 == media_sha256 else None
+        return read_record(self._path(media_sha256), media_sha256, self._provenance)
 
     def keep(self, screening: Screening) -> None:
         """Writes a record, as a whole or not at all."""
-        path = self._folder / f"{screening.media.sha256}.json"
-        unfinished = path.with_suffix(".part")
-        unfinished.write_bytes(screening.canonical_json())
-        unfinished.replace(path)
+        write_record(self._path(screening.media.sha256), screening)
+
+    def _path(self, media_sha256: str) -> Path:
+        return self._folder / f"{media_sha256}.json"
 
 
 def screen_items(
