@@ -32,7 +32,7 @@ class Limits(BaseModel):
     max_faces: int = Field(8, ge=0, description="Most faces scored in one picture or frame, largest first.")
     decode_memory_bytes: int = Field(3072 * MIB, ge=256 * MIB, description="Address space of the decoder process.")
     decode_timeout_seconds: float = Field(120.0, gt=0, description="Longest wait for the decoder's next piece.")
-    overlay_max_pixels: int = Field(1_000_000, ge=10_000, description="Largest heatmap overlay, in pixels.")
+    overlay_max_pixels: int = Field(800_000, ge=10_000, description="Largest heatmap overlay, in pixels.")
 
 
 class VerdictPolicy(BaseModel):

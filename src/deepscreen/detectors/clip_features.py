@@ -54,10 +54,17 @@ class ClipFeatures:
 
     def tokens(self, views: Sequence[Pixels]) -> list[ViewTokens]:
         """Tokens of each view (uint8 RGB (224, 224, 3)), in order; never changed by the other views."""
-        if not views:
-            return []
+        return self._tokens(views, at_least=1) if views else []
+
+    def tokens_of_pair(self, first: Pixels, second: Pixels) -> tuple[ViewTokens, ViewTokens]:
+        """Tokens of two views that are always read together, in one pass: quicker than one after the other."""
+        one, other = self._tokens([first, second], at_least=2)
+        return one, other
+
+    def _tokens(self, views: Sequence[Pixels], *, at_least: int) -> list[ViewTokens]:
         batch = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)
-        states = dict(zip(self._blocks, self._backbone.hidden_states(batch, blocks=self._blocks), strict=True))
+        outputs = self._backbone.hidden_states(batch, blocks=self._blocks, at_least=at_least)
+        states = dict(zip(self._blocks, outputs, strict=True))
         classes = torch.stack([states[block][:, 0] for block in CLASS_BLOCKS], dim=1).cpu().numpy()
         patches = torch.cat([states[block][:, 1:] for block in PATCH_BLOCKS], dim=2).cpu().numpy()
         if not self._with_last_block:

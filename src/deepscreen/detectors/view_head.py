@@ -82,7 +82,7 @@ def _with_patches_from(view: Pixels, other: Pixels, patches: NDArray[np.int64]) 
 def faithfulness(
     head: ViewHead, features: ClipFeatures, view: Pixels, patch_logits: FloatArray, logit: float
 ) -> Faithfulness:
-    """How much more the hottest tenth carries than a random tenth; two more passes of the backbone."""
-    hottest, at_random = (head.logit(tokens) for tokens in features.tokens(list(masked_views(view, patch_logits))))
+    """How much more the hottest tenth carries than a random tenth; one more pass of the backbone, on two views."""
+    hottest, at_random = (head.logit(tokens) for tokens in features.tokens_of_pair(*masked_views(view, patch_logits)))
     drop_hottest, drop_random = (round(logit - masked, LOGIT_DECIMALS) for masked in (hottest, at_random))
     return Faithfulness(drop_hottest, drop_random, MASKED_SHARE)

@@ -48,7 +48,7 @@ def render_heatmap(pixels: Pixels, maps: Sequence[SaliencyMap], *, title: str, m
     """
     shown = overlay(pixels, maps, max_pixels=max_pixels)
     legend = draw_legend(shown.pixels.shape[1], title=title, notes=_notes(maps))
-    return encode_png(_above(shown.pixels, legend))
+    return encode_png(_above(shown.pixels, legend), photograph=True)
 
 
 def overlay(pixels: Pixels, maps: Sequence[SaliencyMap], *, max_pixels: int) -> Overlay:

