@@ -41,6 +41,14 @@ app.command("evaluate")(cli_evaluate.evaluate)
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")]
 Precision = Annotated[str | None, typer.Option(help="auto, bf16 or fp32.", show_default="auto")]
+Thoroughness = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        help="default, or thorough: what is decided is re-encoded at three levels, to see whether it stands.",
+        show_default="default",
+    ),
+]
 
 
 @app.command()
@@ -50,9 +58,10 @@ def screen(
     evidence: Annotated[Path | None, typer.Option(help="Folder for the evidence pictures.")] = None,
     device: Device = None,
     precision: Precision = None,
+    profile: Thoroughness = None,
 ) -> None:
     """Screen single files and print a table, or records with --json."""
-    with errors_to_exit_codes(), _desk(device, precision) as desk:
+    with errors_to_exit_codes(), _desk(device, precision, profile) as desk:
         failed = _screen_files(files, desk, as_json=json, evidence=evidence)
     raise typer.Exit(EXIT_FAILED_FILES if failed else 0)
 
@@ -84,6 +93,7 @@ def scan(
     out: Annotated[Path, typer.Option(help="Folder for records.jsonl, records.csv, evidence/ and index.html.")],
     device: Device = None,
     precision: Precision = None,
+    profile: Thoroughness = None,
 ) -> None:
     """Screen every file below a folder; the inputs are never touched.
 
@@ -94,7 +104,7 @@ def scan(
 
     with errors_to_exit_codes():
         total = len(list_files(folder))
-        with _desk(device, precision) as desk, _progress() as progress:
+        with _desk(device, precision, profile) as desk, _progress() as progress:
             task = progress.add_task("screening", total=total)
 
             def on_file(_: ScannedFile) -> None:
@@ -118,13 +128,14 @@ def serve(
     data_dir: Annotated[Path | None, typer.Option(help="Folder where results are kept.")] = None,
     device: Device = None,
     precision: Precision = None,
+    profile: Thoroughness = None,
 ) -> None:
     """Run the HTTP service on this machine's loopback address."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with errors_to_exit_codes():
         from deepscreen.api.server import serve as serve_http
 
-        settings = _settings(device, precision, host=host, port=port, data_dir=data_dir)
+        settings = _settings(device, precision, profile=profile, host=host, port=port, data_dir=data_dir)
         serve_http(settings, announce=typer.echo)
 
 
@@ -163,8 +174,9 @@ def _settings(device: str | None, precision: str | None, **others: object) -> Se
 
 
 @contextmanager
-def _desk(device: str | None, precision: str | None) -> Iterator[ScreeningDesk]:
-    settings = _settings(device, precision)  # a wrong option is refused before anything heavy is loaded
+def _desk(device: str | None, precision: str | None, profile: str | None) -> Iterator[ScreeningDesk]:
+    # A wrong option is refused before anything heavy is loaded.
+    settings = _settings(device, precision, profile=profile)
     with Console(stderr=True).status("loading and proving the weights"):
         from deepscreen.screening import ScreeningDesk
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from deepscreen.errors import ConfigError
 from deepscreen.record import Provenance, Screening
 from deepscreen.report.wording import shown
-from deepscreen.screening import Screened, write_artefacts
+from deepscreen.screened import Screened, write_artefacts
 
 RECORD_NAME, THUMBNAIL_NAME = "record.json", "thumbnail.jpg"
 

@@ -19,7 +19,7 @@ from deepscreen.record import Provenance
 from deepscreen.scoring.calibration import Calibration
 from deepscreen.scoring.fusion import Fusion, Scale
 from deepscreen.scoring.lab_calibration import LabCalibration, load_lab_calibration
-from deepscreen.settings import Settings
+from deepscreen.settings import Profile, Settings
 from deepscreen.weights.store import WeightsStore
 
 YUNET_NAME = "yunet"
@@ -33,7 +33,7 @@ class Method:
 
     detectors: tuple[Detector, ...]
     scale: Scale
-    provenance: Provenance
+    provenance: Provenance  # under the default profile: see ``under_profile``
     yunet_path: Path | None
 
 
@@ -64,6 +64,15 @@ def recalibrated(method: Method, lab: LabCalibration) -> Method:
     digest = hashlib.sha256(rfc8785.dumps(parts)).hexdigest()
     known_by = method.provenance.model_copy(update={"method_digest": digest, "lab_calibration": lab.used})
     return replace(method, scale=lab.over(method.scale), provenance=known_by)
+
+
+def under_profile(known_by: Provenance, profile: Profile) -> Provenance:
+    """*known_by*, that of a method under the default profile, as it is under *profile*: another digest, and named."""
+    if profile == "default":
+        return known_by
+    parts = {"method": known_by.method_digest, "profile": profile}
+    digest = hashlib.sha256(rfc8785.dumps(parts)).hexdigest()
+    return known_by.model_copy(update={"method_digest": digest, "profile": profile})
 
 
 def load_scale(store: WeightsStore) -> Scale:

@@ -14,6 +14,7 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict, Field
 
 from deepscreen.absence import Absence
+from deepscreen.settings import Profile
 
 SCHEMA_VERSION: Literal[1] = 1
 ModalityName = Literal["image", "video", "audio"]
@@ -133,6 +134,23 @@ class Finding(_Record):
     message: str
 
 
+class RecodedLevel(_Record):
+    """What was found in a copy of the item after one more lossy coding."""
+
+    treatment: str = Field(description="Codec and level, such as JPEG quality 50.")
+    log10_lr: float | None = Field(description="Of the copy; null where nothing in it could be scored.")
+    verdict: Verdict = Field(description="What would have been said of the copy.")
+
+
+class Stability(_Record):
+    """The laundering test: whether a decided verdict stands when the item is re-encoded, from mild to strong."""
+
+    first_verdict: Verdict = Field(description="Of the item as it is.")
+    levels: tuple[RecodedLevel, ...]
+    log10_lr_spread: float = Field(description="Highest less lowest log10 LR of the item and its scored copies.")
+    is_stable: bool = Field(description="False: the verdict is not the same at all levels, and became inconclusive.")
+
+
 class ModalityResult(_Record):
     """The result for image, video or audio."""
 
@@ -152,6 +170,9 @@ class ModalityResult(_Record):
     evidence: tuple[Evidence, ...] = ()
     not_scored: tuple[Unscored, ...] = ()
     caveats: tuple[Caveat, ...] = ()
+    stability: Stability | None = Field(
+        None, description="Null where it was not tested: profile default, or nothing was decided."
+    )
 
 
 class Overall(_Record):
@@ -180,6 +201,9 @@ class Provenance(_Record):
     settings_digest: str
     device_class: str
     precision: str
+    profile: Profile = Field(
+        "default", description="thorough: decided verdicts were tested by re-encoding; default: nothing was."
+    )
     lab_calibration: LabCalibrationUsed | None = Field(
         None, description="Null where the shipped calibrations were used, which are among weights_sha256."
     )

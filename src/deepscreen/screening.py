@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from deepscreen.absence import Absence, NotScored
@@ -22,7 +21,6 @@ from deepscreen.detectors.contract import (
     FrameSample,
     ImageSample,
     Modality,
-    Sample,
     Scored,
     SoundSample,
 )
@@ -34,42 +32,26 @@ from deepscreen.media.intake import Intake, take_in
 from deepscreen.media.prefetch import prefetched
 from deepscreen.media.samples import Frame, MediaFacts, Pixels, SamplingPlan, Still
 from deepscreen.media.sandbox import Decoder
-from deepscreen.method import load_method
-from deepscreen.record import Caveat, Finding, Media, ModalityName, ModalityResult, Provenance, Screening, Stream
+from deepscreen.method import Method, load_method, under_profile
+from deepscreen.record import (
+    Caveat,
+    Evidence,
+    Finding,
+    Media,
+    ModalityName,
+    ModalityResult,
+    Provenance,
+    Screening,
+    Stream,
+)
 from deepscreen.scoring.fusion import Scale
 from deepscreen.scoring.judgement import Outcome, judge, overall, spans_of
-from deepscreen.settings import Settings, load_settings
+from deepscreen.scoring.laundering import SampleSource, laundering_test
+from deepscreen.screened import Bench, Screened, write_artefacts
+from deepscreen.settings import Profile, Settings, load_settings
 
 logger = logging.getLogger(__name__)
 FRAMES_AHEAD = 3  # decoded while the network works on the present one
-SampleSource = Callable[[], Sample]
-
-
-@dataclass(frozen=True, slots=True)
-class Screened:
-    """A record, its evidence pictures by name, and how long each stage took (not part of the record)."""
-
-    screening: Screening
-    artefacts: Mapping[str, bytes]
-    stage_seconds: Mapping[str, float]
-    thumbnail_jpeg: bytes | None  # a small picture of the item for lists; not evidence, not in the record
-
-
-@dataclass(slots=True)
-class _Bench:
-    """What gathers while one file is worked on."""
-
-    artefacts: dict[str, bytes] = field(default_factory=dict)
-    stage_seconds: dict[str, float] = field(default_factory=dict)
-    thumbnail: bytes | None = None
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.stage_seconds[name] = self.stage_seconds.get(name, 0.0) + time.perf_counter() - start
 
 
 class ScreeningDesk:
@@ -84,8 +66,10 @@ class ScreeningDesk:
         provenance: Provenance,
         yunet_path: Path | None,
     ) -> None:
+        """``provenance``: of the method under the default profile."""
         self.settings = settings
-        self.provenance = provenance
+        self.provenance = under_profile(provenance, settings.profile)
+        self._known_by = provenance
         self._detectors = detectors
         self._scale = scale
         self._yunet_path = yunet_path
@@ -95,7 +79,18 @@ class ScreeningDesk:
     @classmethod
     def build(cls, settings: Settings) -> ScreeningDesk:
         """Proves and loads all weights; raises WeightsError, CalibrationError or ConfigError."""
-        method = load_method(settings)
+        return cls.of(settings, load_method(settings))
+
+    @classmethod
+    def with_fake_detectors(cls, settings: Settings) -> ScreeningDesk:
+        """A desk with real intake and decoding but FakeDetector networks: for tests of everything around them."""
+        from deepscreen.method import fake_method
+
+        return cls.of(settings, fake_method(settings))
+
+    @classmethod
+    def of(cls, settings: Settings, method: Method) -> ScreeningDesk:
+        """A desk of a loaded method."""
         return cls(
             settings,
             detectors=method.detectors,
@@ -104,24 +99,17 @@ class ScreeningDesk:
             yunet_path=method.yunet_path,
         )
 
-    @classmethod
-    def with_fake_detectors(cls, settings: Settings) -> ScreeningDesk:
-        """A desk with real intake and decoding but FakeDetector networks: for tests of everything around them."""
-        from deepscreen.method import fake_method
-
-        method = fake_method(settings)
-        return cls(
-            settings, detectors=method.detectors, scale=method.scale, provenance=method.provenance, yunet_path=None
-        )
-
     @property
     def cards(self) -> tuple[DetectorCard, ...]:
         """The cards of all detectors, in the registry's order."""
         return tuple(detector.card for detector in self._detectors)
 
-    def screen(self, intake: Intake) -> Screened:
-        """Screens one file that was taken in; raises MediaError where it cannot be examined."""
-        bench = _Bench()
+    def screen(self, intake: Intake, *, profile: Profile | None = None) -> Screened:
+        """Screens one file that was taken in; raises MediaError where it cannot be examined.
+
+        ``profile``: None for that of the settings. The record's provenance says which it was.
+        """
+        bench = Bench(profile or self.settings.profile)
         with bench.stage("decode"):
             examined = self._decoder.examine(intake)
         facts = examined.facts
@@ -140,25 +128,30 @@ class ScreeningDesk:
             modalities=results,
             findings=tuple(Finding(code=f.code, message=f.message) for f in facts.facts),
             overall=overall(results),
-            provenance=self.provenance,
+            provenance=under_profile(self._known_by, bench.profile),
         )
-        return Screened(screening, bench.artefacts, bench.stage_seconds, bench.thumbnail)
+        return bench.screened(screening)
 
     def close(self) -> None:
         """Ends the decoder's processes."""
         self._decoder.close()
 
-    def _screen_still(self, still: Still, bench: _Bench) -> ModalityResult:
+    def _screen_still(self, still: Still, bench: Bench) -> ModalityResult:
         with bench.stage("faces"):
             faces = self._locate_faces(still.pixels)
+
+        def sample() -> ImageSample:
+            return ImageSample(still, faces)
+
         with bench.stage("detect"):
-            outcomes = self._score("image", lambda: ImageSample(still, faces))
+            outcomes = self._score("image", sample)
         with bench.stage("render"):
             bench.thumbnail = thumbnail_jpeg(still.pixels)
-        return self._conclude("image", outcomes, bench, pixels=still.pixels, duration_seconds=0.0)
+        result = self._conclude("image", outcomes, bench, pixels=still.pixels, duration_seconds=0.0)
+        return self._tested("image", result, sample, bench)
 
-    def _screen_clip(self, intake: Intake, facts: MediaFacts, bench: _Bench) -> ModalityResult:
-        duration = _duration_seconds(facts, "video")
+    def _screen_clip(self, intake: Intake, facts: MediaFacts, bench: Bench) -> ModalityResult:
+        duration = facts.duration_seconds("video")
         limits = self.settings.limits
         plan = SamplingPlan.over(duration, frames_per_second=limits.frames_per_second, max_frames=limits.max_frames)
 
@@ -168,27 +161,40 @@ class ScreeningDesk:
 
         with bench.stage("detect"):
             outcomes = self._score("video", sample)
-        return self._conclude("video", outcomes, bench, pixels=None, duration_seconds=duration)
+        result = self._conclude("video", outcomes, bench, pixels=None, duration_seconds=duration)
+        return self._tested("video", result, sample, bench)
 
-    def _screen_sound(self, intake: Intake, facts: MediaFacts, bench: _Bench) -> ModalityResult:
+    def _screen_sound(self, intake: Intake, facts: MediaFacts, bench: Bench) -> ModalityResult:
         stream = facts.stream("audio")
+
+        def sample() -> SoundSample:
+            return SoundSample(self._decoder.sound(intake), (stream.sample_rate_hz if stream else None) or 0)
+
         if stream is None:
             cards = [d.card for d in self._detectors if d.card.modality == "audio"]
             outcomes: list[Outcome] = [
                 (card, NotScored(card.name, Absence.NO_AUDIO_TRACK, "the file has no sound track")) for card in cards
             ]
         else:
-            rate = stream.sample_rate_hz or 0
             with bench.stage("detect_sound"):
-                outcomes = self._score("audio", lambda: SoundSample(self._decoder.sound(intake), rate))
-        duration = _duration_seconds(facts, "audio")
-        return self._conclude("audio", outcomes, bench, pixels=None, duration_seconds=duration)
+                outcomes = self._score("audio", sample)
+        duration = facts.duration_seconds("audio")
+        result = self._conclude("audio", outcomes, bench, pixels=None, duration_seconds=duration)
+        return self._tested("audio", result, sample, bench)
 
-    def _score(self, modality: Modality, sample: SampleSource) -> list[Outcome]:
+    def _tested(self, modality: Modality, result: ModalityResult, source: SampleSource, bench: Bench) -> ModalityResult:
+        """In the thorough profile the result after the laundering test, in the default one as it is."""
+        if bench.profile == "default":
+            return result
+        deciding = partial(self._score, modality, with_plugins=False)
+        with bench.stage("launder"):
+            return laundering_test(modality, result, source, deciding, scale=self._scale, policy=self.settings.policy)
+
+    def _score(self, modality: Modality, sample: SampleSource, *, with_plugins: bool = True) -> list[Outcome]:
         """Every detector of *modality* on a fresh sample; one that fails leaves a NotScored, the others still count."""
         outcomes: list[Outcome] = []
         for detector in self._detectors:
-            if detector.card.modality != modality:
+            if detector.card.modality != modality or (detector.card.is_plugin and not with_plugins):
                 continue
             try:
                 outcomes.append((detector.card, detector.score(sample())))
@@ -205,13 +211,14 @@ class ScreeningDesk:
         self,
         modality: Modality,
         outcomes: list[Outcome],
-        bench: _Bench,
+        bench: Bench,
         *,
         pixels: Pixels | None,
         duration_seconds: float,
     ) -> ModalityResult:
         """Evidence pictures, caveats, and the calibrated, decided result."""
-        entries, caveats = [], _failure_caveats(outcomes)
+        entries: list[Evidence] = []
+        caveats: list[Caveat] = []
         policy = self.settings.policy
         with bench.stage("render"):
             for card, outcome in outcomes:
@@ -231,7 +238,7 @@ class ScreeningDesk:
                     bench.artefacts[exhibit.entry.name] = exhibit.png
         return judge(modality, outcomes, scale=self._scale, policy=policy, evidence=entries, caveats=caveats)
 
-    def _with_faces(self, frames: Iterator[Frame], bench: _Bench) -> Iterator[FrameSample]:
+    def _with_faces(self, frames: Iterator[Frame], bench: Bench) -> Iterator[FrameSample]:
         tracker = FaceTracker()
         for frame in frames:
             if bench.thumbnail is None:
@@ -249,23 +256,6 @@ class ScreeningDesk:
         return locator.locate(pixels, max_faces=self.settings.limits.max_faces)
 
 
-def _failure_caveats(outcomes: list[Outcome]) -> list[Caveat]:
-    failed = {Absence.DETECTOR_FAILED, Absence.UNDECODABLE}
-    return [
-        Caveat(code=outcome.absence.value, message=f"{outcome.detector}: {outcome.detail}")
-        for _, outcome in outcomes
-        if isinstance(outcome, NotScored) and outcome.absence in failed
-    ]
-
-
-def _duration_seconds(facts: MediaFacts, kind: str) -> float:
-    """Measured where it was, else claimed, else 0."""
-    stream = facts.stream(kind)
-    if stream is None:
-        return 0.0
-    return float(stream.duration_seconds_measured or stream.duration_seconds_claimed or 0.0)
-
-
 def _media(intake: Intake, facts: MediaFacts) -> Media:
     return Media(
         sha256=intake.sha256,
@@ -277,26 +267,26 @@ def _media(intake: Intake, facts: MediaFacts) -> Media:
     )
 
 
-def screen(source: Path | str, *, desk: ScreeningDesk | None = None, evidence_dir: Path | None = None) -> Screening:
+def screen(
+    source: Path | str,
+    *,
+    desk: ScreeningDesk | None = None,
+    evidence_dir: Path | None = None,
+    profile: Profile | None = None,
+) -> Screening:
     """Screens a file; evidence pictures are written to *evidence_dir* under their names when it is given.
 
+    ``profile``: None for that of the desk's settings; "thorough" tests what was decided by re-encoding.
     Without a *desk* one is built for this call, which loads all networks: build one for more than one file.
     Raises MediaError where the file cannot be examined, WeightsError where the installation is not proven.
     """
     if desk is None:
         own_desk = ScreeningDesk.build(load_settings())
         try:
-            return screen(source, desk=own_desk, evidence_dir=evidence_dir)
+            return screen(source, desk=own_desk, evidence_dir=evidence_dir, profile=profile)
         finally:
             own_desk.close()
-    screened = desk.screen(take_in(Path(source), limits=desk.settings.limits))
+    screened = desk.screen(take_in(Path(source), limits=desk.settings.limits), profile=profile)
     if evidence_dir is not None:
         write_artefacts(screened, evidence_dir)
     return screened.screening
-
-
-def write_artefacts(screened: Screened, folder: Path) -> None:
-    """Writes the evidence pictures under their names into *folder*, which is made where it is missing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in screened.artefacts.items():
-        (folder / name).write_bytes(content)

@@ -17,6 +17,7 @@ ENV_PREFIX = "DEEPSCREEN_"
 # Switches of the test and build recipes, not of the program; they are no settings.
 RECIPE_VARIABLES = frozenset({"DEEPSCREEN_REQUIRE_GPU", "DEEPSCREEN_SHARED"})
 MIB = 1024 * 1024
+Profile = Literal["default", "thorough"]
 
 
 class Limits(BaseModel):
@@ -52,6 +53,9 @@ class Settings(BaseSettings):
 
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="Device that runs the networks.")
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="Number format of the backbones.")
+    profile: Profile = Field(
+        "default", description="`thorough`: what was decided is re-encoded at three levels, to see whether it stands."
+    )
     weights_cache: Path | None = Field(None, description="Folder of pulled weights (default: see `deepscreen info`).")
     calibration_dir: Path | None = Field(
         None, description="Folder of a lab's own calibrations, from `deepscreen calibrate` (default: the shipped ones)."

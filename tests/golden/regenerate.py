@@ -25,7 +25,8 @@ from deepscreen.errors import MediaError
 from deepscreen.media.intake import take_in
 from deepscreen.method import Method, load_method
 from deepscreen.record import ModalityResult, Screening
-from deepscreen.screening import Screened, ScreeningDesk
+from deepscreen.screened import Screened
+from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import load_settings
 
 STORED = Path(__file__).with_name("screenings.json")

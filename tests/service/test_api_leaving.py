@@ -13,8 +13,9 @@ from deepscreen.api.app import create_app
 from deepscreen.detectors.contract import DetectorCard
 from deepscreen.media.intake import Intake
 from deepscreen.record import Provenance
-from deepscreen.screening import Screened, ScreeningDesk
-from deepscreen.settings import Settings
+from deepscreen.screened import Screened
+from deepscreen.screening import ScreeningDesk
+from deepscreen.settings import Profile, Settings
 
 
 class GatedDesk:
@@ -32,9 +33,9 @@ class GatedDesk:
     def cards(self) -> tuple[DetectorCard, ...]:
         return self._desk.cards
 
-    def screen(self, intake: Intake) -> Screened:
+    def screen(self, intake: Intake, *, profile: Profile | None = None) -> Screened:
         self._gate.wait(20)
-        return self._desk.screen(intake)
+        return self._desk.screen(intake, profile=profile)
 
     def close(self) -> None:
         self._desk.close()

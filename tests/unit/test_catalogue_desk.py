@@ -26,7 +26,8 @@ from deepscreen.record import Provenance, Screening, Verdict, json_schema
 from deepscreen.scoring.calibration import Calibration, Stratum
 from deepscreen.scoring.fusion import Scale
 from deepscreen.scoring.judgement import judge
-from deepscreen.screening import Screened, ScreeningDesk
+from deepscreen.screened import Screened
+from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings, VerdictPolicy, load_settings
 
 SETTINGS = Settings(device="cpu")

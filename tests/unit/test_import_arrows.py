@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("detectors",),
     ("evidence",),
     ("scoring",),
-    ("method",),
+    ("method", "screened"),
     ("screening",),
     ("report",),
     ("kept",),

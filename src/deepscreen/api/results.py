@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from deepscreen.api.http_errors import NoSuchResult, ResultDamaged
 from deepscreen.errors import ConfigError
 from deepscreen.record import Evidence, Screening
-from deepscreen.screening import Screened
+from deepscreen.screened import Screened
 
 ID_BYTES = 16  # 128 random bits: an id cannot be guessed or counted up
 ID_PATTERN = re.compile(r"[0-9a-f]{32}")

@@ -6,7 +6,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from deepscreen.api.examples import example_envelope, example_problem
 from deepscreen.api.http_errors import PROBLEM_MEDIA_TYPE
@@ -19,6 +19,7 @@ from deepscreen.api.wire import (
     Health,
     PlacesInfo,
     ScreeningEnvelope,
+    ScreeningOptions,
     ServiceInfo,
     WeightInfo,
 )
@@ -36,6 +37,7 @@ async def _service_of(request: Request) -> Service:
 
 
 ServiceDep = Annotated[Service, Depends(_service_of)]
+OptionsQuery = Annotated[ScreeningOptions, Query()]
 
 
 def _documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
@@ -110,12 +112,14 @@ router = APIRouter()
         ),
     },
 )
-async def create_screening(request: Request, response: Response, service: ServiceDep) -> ScreeningEnvelope:
+async def create_screening(
+    request: Request, response: Response, service: ServiceDep, options: OptionsQuery
+) -> ScreeningEnvelope:
     """Takes one image, video or sound file in the form field `file`, screens it, and answers with the result.
 
     The original is removed when its screening has ended; the record and its evidence are kept.
     """
-    stored = await asyncio.to_thread(service.results.get, await service.screen_upload(request))
+    stored = await asyncio.to_thread(service.results.get, await service.screen_upload(request, options.profile))
     response.headers["Location"] = _path_of(stored)
     return _envelope(stored)
 
@@ -233,6 +237,7 @@ def _info(service: Service, desk: ScreeningDesk) -> ServiceInfo:
         settings_digest=provenance.settings_digest,
         device_class=provenance.device_class,
         precision=provenance.precision,
+        profile=provenance.profile,
         weights=tuple(WeightInfo(name=n, sha256=s) for n, s in sorted(provenance.weights_sha256.items())),
         detectors=tuple(
             DetectorInfo(name=c.name, modality=c.modality, version=c.version, weights=c.weights, summary=c.summary)

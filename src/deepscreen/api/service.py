@@ -16,8 +16,9 @@ from deepscreen.api.admission import Admission
 from deepscreen.api.http_errors import NotReady
 from deepscreen.api.results import ResultFolder
 from deepscreen.api.uploads import receive_upload
-from deepscreen.screening import Screened, ScreeningDesk
-from deepscreen.settings import Settings
+from deepscreen.screened import Screened
+from deepscreen.screening import ScreeningDesk
+from deepscreen.settings import Profile, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +45,10 @@ class Service:
             raise error.with_traceback(None)
         return self._loading.result()
 
-    async def screen_upload(self, request: Request) -> str:
+    async def screen_upload(self, request: Request, profile: Profile | None) -> str:
         """Takes the upload in, has it screened, keeps the result and removes the original; gives the result's id.
 
+        ``profile``: None for the service's own.
         Raises NotReady and Overloaded before a byte of the body is read, MediaError and RequestError about the upload,
         ClientGone or ClientDisconnect where nobody waits any more.
         """
@@ -56,7 +58,8 @@ class Service:
             place.defer(functools.partial(path.unlink, missing_ok=True))
             upload = await receive_upload(request, path, limits=self.settings.limits)
             created_at = datetime.now(UTC)
-            screened = await place.run(functools.partial(desk.screen, upload.intake), gone=_client_gone(request))
+            work = functools.partial(desk.screen, upload.intake, profile=profile)
+            screened = await place.run(work, gone=_client_gone(request))
             _log_screening(screened)
             keep = functools.partial(self.results.put, filename=upload.filename, created_at=created_at)
             return await asyncio.to_thread(keep, screened)

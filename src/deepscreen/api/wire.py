@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from deepscreen.record import Screening
-from deepscreen.settings import Limits, VerdictPolicy
+from deepscreen.settings import Limits, Profile, VerdictPolicy
 
 OUTGOING_STATEMENT = "Nothing leaves this machine: the service opens no outgoing connection."
 
@@ -46,6 +46,16 @@ class ScreeningEnvelope(_Wire):
     record_href: str = Field(description="Path of the record as canonical JSON, byte for byte.")
     evidence: tuple[EvidenceLink, ...]
     stage_milliseconds: dict[str, float] = Field(description="How long each stage of this screening took.")
+
+
+class ScreeningOptions(_Wire):
+    """What a request may ask for, in its query; an option that is not known is refused."""
+
+    profile: Profile | None = Field(
+        None,
+        description="`thorough`: what is decided is re-encoded at three levels, to see whether it stands. "
+        "Without it: the service's own, see `/info`.",
+    )
 
 
 class Health(_Wire):
@@ -89,6 +99,7 @@ class ServiceInfo(_Wire):
     settings_digest: str
     device_class: str
     precision: str
+    profile: Profile = Field(description="What is done where a request does not say.")
     weights: tuple[WeightInfo, ...]
     detectors: tuple[DetectorInfo, ...]
     limits: Limits

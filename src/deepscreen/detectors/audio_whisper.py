@@ -75,19 +75,21 @@ class AudioWhisper:
         if not isinstance(sample, SoundSample):
             return NotScored(CARD.name, Absence.NOT_APPLICABLE, "reads sound only")
         survey = survey_speech(sample.blocks, self._new_voice_activity())
-        return _absence(survey) or self._score_windows(survey.windows)
+        return _absence(survey) or self._score_windows(survey.windows, wants_evidence=sample.wants_evidence)
 
-    def _score_windows(self, windows: Sequence[SpeechWindow]) -> Scored:
+    def _score_windows(self, windows: Sequence[SpeechWindow], *, wants_evidence: bool) -> Scored:
         features = list(self._features.features(windows))
         logits = [self._head.logit(f) for f in features]
+        band = stratum_of(float(np.mean([upper_band_db(f.spectral) for f in features])))
+        reading = Reading(CARD.name, track_logit(windows, logits), n_samples=len(windows), stratum=band)
+        if not wants_evidence:
+            return Scored(reading)
         most_telling = windows[max(range(len(windows)), key=lambda k: logits[k])]
         saliency = explain_window(self._features.backbone, self._head, most_telling)
         timeline = tuple(
             TimelinePoint(window.start_seconds, window.end_seconds, round(logit, LOGIT_DECIMALS))
             for window, logit in zip(windows, logits, strict=True)
         )
-        band = stratum_of(float(np.mean([upper_band_db(f.spectral) for f in features])))
-        reading = Reading(CARD.name, track_logit(windows, logits), n_samples=len(windows), stratum=band)
         return Scored(reading, timeline=timeline, spectrograms=(saliency,))
 
 

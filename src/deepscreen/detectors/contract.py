@@ -40,6 +40,7 @@ class ImageSample:
 
     still: Still
     faces: tuple[Face, ...]
+    wants_evidence: bool = True  # False: the logit alone; maps and their checks may be left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class ClipSample:
 
     frames: Iterator[FrameSample]
     duration_seconds: float
+    wants_evidence: bool = True  # see ImageSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class SoundSample:
 
     blocks: Iterator[Waveform]
     source_sample_rate_hz: int
+    wants_evidence: bool = True  # see ImageSample
 
 
 Sample = ImageSample | ClipSample | SoundSample

@@ -53,9 +53,12 @@ class FaceClip:
         readings = [self._head.read(t) for t in tokens]
         worst = max(range(len(readings)), key=lambda k: (readings[k][0], -k))
         logit, patches = readings[worst]
+        reading = Reading(CARD.name, logit, n_samples=len(faces))
+        if not sample.wants_evidence:
+            return Scored(reading)
         check = faithfulness(self._head, self._features, views[worst].pixels, patches, logit)
         saliency = SaliencyMap(patches.astype("float32"), views[worst].to_source, "face", check)
-        return Scored(Reading(CARD.name, logit, n_samples=len(faces)), maps=(saliency,))
+        return Scored(reading, maps=(saliency,))
 
 
 def build(workshop: Workshop) -> FaceClip:

@@ -55,9 +55,12 @@ class ImageClip:
             )
             return NotScored(CARD.name, Absence.OUT_OF_DOMAIN, detail)
         logit, patches = self._head.read(tokens)
+        reading = Reading(CARD.name, logit, n_samples=1)
+        if not sample.wants_evidence:
+            return Scored(reading)
         check = faithfulness(self._head, self._features, view.pixels, patches, logit)
         saliency = SaliencyMap(patches.astype("float32"), view.to_source, "whole", check)
-        return Scored(Reading(CARD.name, logit, n_samples=1), maps=(saliency,))
+        return Scored(reading, maps=(saliency,))
 
 
 def build(workshop: Workshop) -> ImageClip:

@@ -110,6 +110,8 @@ class VideoClip:
             return NotScored(CARD.name, Absence.NO_VIDEO_FRAMES, "no frame could be decoded")
         logit, stratum = self._head.clip_logit(float(np.mean(running.frame_logits)), worst_track(running.track_logits))
         reading = Reading(CARD.name, logit, n_samples=len(running.frame_logits), stratum=stratum)
+        if not sample.wants_evidence:
+            return Scored(reading)
         maps, frames = self._maps(running)
         return Scored(reading, maps=maps, timeline=_timeline(running, sample.duration_seconds), telling_frames=frames)
 

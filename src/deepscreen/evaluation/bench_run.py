@@ -19,7 +19,8 @@ from deepscreen.evaluation.bench_memory import MemoryWatch, peak_resident_bytes
 from deepscreen.evaluation.bench_meter import DetectorRun, MeteredDetector, Pass, PassMeter
 from deepscreen.media.intake import take_in
 from deepscreen.method import load_method
-from deepscreen.screening import ScreeningDesk, write_artefacts
+from deepscreen.screened import write_artefacts
+from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings, load_settings
 
 

@@ -113,6 +113,13 @@ class MediaFacts:
         """The first stream of *kind*, or None."""
         return next((s for s in self.streams if s.kind == kind), None)
 
+    def duration_seconds(self, kind: str) -> float:
+        """Of the first stream of *kind*: measured where it was, else claimed, else 0."""
+        stream = self.stream(kind)
+        if stream is None:
+            return 0.0
+        return float(stream.duration_seconds_measured or stream.duration_seconds_claimed or 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingPlan:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 from deepscreen.record import ModalityResult, Screening
-from deepscreen.report.wording import in_order
+from deepscreen.report.wording import in_order, stability_text
 
 COLUMNS = (
     "path",
@@ -20,6 +20,8 @@ COLUMNS = (
     "log10_lr_low",
     "log10_lr_high",
     "verbal",
+    "stability",
+    "log10_lr_spread",
     "error",
 )
 # A spreadsheet runs a cell that begins with one of these as a formula; full-width forms are folded by some.
@@ -38,15 +40,26 @@ def csv_rows(path: str, screening: Screening | None, error: str | None) -> list[
     """
     name, reason = _text(path), _text(error or "")
     if screening is None:
-        return [_line([name, *[""] * 9, reason])]
+        return [_line([name, *[""] * 11, reason])]
     head = [name, screening.media.sha256, screening.media.kind]
     bodies = [[modality, *_result(result)] for modality, result in in_order(screening)]
-    return [_line([*head, *body, reason]) for body in bodies or [["", screening.overall.verdict, *[""] * 5]]]
+    return [_line([*head, *body, reason]) for body in bodies or [["", screening.overall.verdict, *[""] * 7]]]
 
 
 def _result(result: ModalityResult) -> list[str]:
     figures = (result.authenticity_score, result.log10_lr, result.log10_lr_low, result.log10_lr_high)
-    return [result.verdict, *("" if figure is None else repr(figure) for figure in figures), _text(result.verbal)]
+    spread = result.stability.log10_lr_spread if result.stability else None
+    return [
+        result.verdict,
+        *map(_figure, figures),
+        _text(result.verbal),
+        stability_text(result),
+        _figure(spread),
+    ]
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else repr(value)
 
 
 def _text(text: str) -> str:

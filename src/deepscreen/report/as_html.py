@@ -151,6 +151,7 @@ def _environment() -> Environment:
         caption=_caption,
         evidence_url=_evidence_url,
         in_order=wording.in_order,
+        stability=wording.stability_text,
         symbols=wording.OUTCOME_SYMBOLS,
         words=wording.OUTCOME_WORDS,
     )

@@ -20,6 +20,7 @@ from deepscreen.report.wording import (
     score_text,
     shown,
     signed,
+    stability_text,
 )
 
 VERDICT_STYLES: dict[Verdict, str] = {
@@ -78,7 +79,11 @@ def _cells(modality: str, result: ModalityResult) -> list[Text]:
     interval = interval_text(result.log10_lr_low, result.log10_lr_high)
     if interval:
         log10_lr.append(f"\n{interval}", style="dim")
-    return [Text(modality), Text(score_text(result.authenticity_score)), log10_lr, _verdict(result.verdict)]
+    verdict = _verdict(result.verdict)
+    tested = stability_text(result)
+    if tested:
+        verdict.append(f"\n{tested}", style="dim")
+    return [Text(modality), Text(score_text(result.authenticity_score)), log10_lr, verdict]
 
 
 def _verdict(verdict: Verdict) -> Text:

@@ -93,6 +93,13 @@ def at_limit(result: ModalityResult) -> bool:
     return abs(result.log10_lr) >= result.log10_lr_limit - 1e-9
 
 
+def stability_text(result: ModalityResult) -> str:
+    """What the laundering test showed, or nothing where it was not made."""
+    if result.stability is None:
+        return ""
+    return "stands when re-encoded" if result.stability.is_stable else "does not stand when re-encoded"
+
+
 def faithfulness_text(evidence: Evidence) -> str:
     """What masking does to the log-odds, or nothing for pictures that are no saliency map."""
     figures = evidence.faithfulness

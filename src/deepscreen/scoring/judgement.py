@@ -41,13 +41,12 @@ def judge(
     Where one says that the item is not of the kind that the method was made for, the readings of the others stand in
     the record but decide nothing. Readings of plug-ins never do.
     """
-    scored = [(card, outcome) for card, outcome in outcomes if isinstance(outcome, Scored)]
+    scored = _scored(outcomes)
     lrs = _reading_lrs(scored, scale)
-    logits = {card.name: outcome.reading.spoof_logit for card, outcome in scored}
-    beyond = [o for _, o in outcomes if isinstance(o, NotScored) and o.absence is Absence.OUT_OF_DOMAIN]
-    joint = scale.modality_lr(modality, lrs, logits) if lrs and not beyond else None
+    joint = joint_lr(modality, outcomes, scale)
+    counts = any(not card.is_plugin for card, _ in scored) and not _is_beyond(outcomes)
     return ModalityResult(
-        verdict=_verdict(joint, any(not card.is_plugin for card, _ in scored) and not beyond, policy),
+        verdict=_verdict(joint, counts, policy),
         authenticity_score=authenticity_score(joint.log10_lr, policy) if joint else None,
         prior_spoof=policy.prior_spoof,
         log10_lr=joint.log10_lr if joint else None,
@@ -62,8 +61,26 @@ def judge(
         ),
         evidence=tuple(evidence),
         not_scored=tuple(_unscored(outcome) for _, outcome in outcomes if isinstance(outcome, NotScored)),
-        caveats=(*caveats, *_not_calibrated(scored, lrs)),
+        caveats=(*_failures(outcomes), *caveats, *_not_calibrated(scored, lrs)),
     )
+
+
+def joint_lr(modality: str, outcomes: Sequence[Outcome], scale: Scale) -> CalibratedLr | None:
+    """What the detectors say together; None where no reading that counts has a likelihood ratio."""
+    scored = _scored(outcomes)
+    lrs = _reading_lrs(scored, scale)
+    if not lrs or _is_beyond(outcomes):
+        return None
+    return scale.modality_lr(modality, lrs, {card.name: outcome.reading.spoof_logit for card, outcome in scored})
+
+
+def _scored(outcomes: Sequence[Outcome]) -> list[tuple[DetectorCard, Scored]]:
+    return [(card, outcome) for card, outcome in outcomes if isinstance(outcome, Scored)]
+
+
+def _is_beyond(outcomes: Sequence[Outcome]) -> bool:
+    """Whether a detector says that the item is not of the kind that the method was made for."""
+    return any(isinstance(o, NotScored) and o.absence is Absence.OUT_OF_DOMAIN for _, o in outcomes)
 
 
 def spans_of(card: DetectorCard, outcome: Scored, scale: Scale, policy: VerdictPolicy) -> tuple[TimelinePoint, ...]:
@@ -98,7 +115,8 @@ def _in_words(result: ModalityResult) -> str:
         reasons = ", ".join(sorted({u.absence.value.replace("_", " ") for u in result.not_scored}))
         return f"not screened ({reasons or 'no detector'})"
     interval = f"95 % {result.log10_lr_low:+.2f} to {result.log10_lr_high:+.2f}"
-    return f"{result.verbal} (log10 LR {result.log10_lr:+.2f}, {interval})"
+    held = "" if result.stability is None or result.stability.is_stable else "; did not stand when re-encoded"
+    return f"{result.verbal} (log10 LR {result.log10_lr:+.2f}, {interval}{held})"
 
 
 def _verdict(joint: CalibratedLr | None, any_scored: bool, policy: VerdictPolicy) -> Verdict:
@@ -127,6 +145,15 @@ def _reading(card: DetectorCard, outcome: Scored, lr: CalibratedLr | None) -> Ca
         log10_lr_high=lr.high if lr else None,
         stratum=outcome.reading.stratum if lr else None,
     )
+
+
+def _failures(outcomes: Sequence[Outcome]) -> list[Caveat]:
+    failed = {Absence.DETECTOR_FAILED, Absence.UNDECODABLE}
+    return [
+        Caveat(code=outcome.absence.value, message=f"{outcome.detector}: {outcome.detail}")
+        for _, outcome in outcomes
+        if isinstance(outcome, NotScored) and outcome.absence in failed
+    ]
 
 
 def _not_calibrated(scored: Sequence[tuple[DetectorCard, Scored]], lrs: Mapping[str, CalibratedLr]) -> list[Caveat]:
