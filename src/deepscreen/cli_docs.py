@@ -20,6 +20,7 @@ from typer.main import get_command
 from deepscreen.cli import app
 from deepscreen.detectors.contract import DetectorCard
 from deepscreen.detectors.registry import DETECTORS
+from deepscreen.evaluation.peers.as_markdown import peers_tables
 from deepscreen.record import json_schema
 from deepscreen.report.detector_card import GENERATED, detector_page, fusion_page
 from deepscreen.report.readme_figures import figures_table, with_figures
@@ -28,7 +29,7 @@ from deepscreen.weights.manifest import Manifest, load_manifest
 
 PROGRAM = "deepscreen"
 HELP_WIDTH = 100
-MANIFEST_NAME, REPORTS_NAME = "manifest.toml", "reports"
+MANIFEST_NAME, REPORTS_NAME, PEERS_NAME = "manifest.toml", "reports", "peers"
 
 
 def pages(weights_dir: Path) -> dict[str, str]:
@@ -112,6 +113,8 @@ def detector_pages(weights_dir: Path) -> dict[str, str]:
     manifest = load_manifest(weights_dir / MANIFEST_NAME)
     found = {}
     for path in sorted((weights_dir / REPORTS_NAME).glob("*.json")):
+        if path.stem == PEERS_NAME:
+            continue
         report = json.loads(path.read_text(encoding="utf-8"))
         card = _card(path.stem)
         found[path.stem] = _detector_page(card, manifest, report) if card else fusion_page(report)
@@ -136,11 +139,18 @@ def readme(text: str, weights_dir: Path) -> str:
     return with_figures(text, figures_table(reports))
 
 
+def peers_page(text: str, weights_dir: Path) -> str:
+    """docs/peers.md with its tables renewed; as it is where there is no report of peers."""
+    path = weights_dir / REPORTS_NAME / f"{PEERS_NAME}.json"
+    return with_figures(text, peers_tables(json.loads(path.read_text(encoding="utf-8")))) if path.is_file() else text
+
+
 def renew(root: Path) -> list[str]:
     """Writes the pages of the checkout *root* that differ, and gives their names."""
     changed = []
     generated = {f"docs/{name}": text for name, text in pages(root / "weights").items()}
     generated["README.md"] = readme((root / "README.md").read_text(encoding="utf-8"), root / "weights")
+    generated["docs/peers.md"] = peers_page((root / "docs/peers.md").read_text(encoding="utf-8"), root / "weights")
     for name, text in generated.items():
         path = root / name
         if path.is_file() and path.read_text(encoding="utf-8") == text:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from deepscreen.evaluation.evaluation_report import EvaluationReport, Request
     from deepscreen.evaluation.score_rows import ScoredSet
     from deepscreen.settings import Settings
+    from deepscreen.training.image_features import FeatureCache
 
 
 def evaluate(
@@ -66,7 +67,7 @@ class _Job:
 def _run(job: _Job, items: list[Item]) -> EvaluationReport:
     from deepscreen.evaluation.evaluate import prepared, write_evaluation
 
-    with _ticking("preparing", len(items)) as tick:
+    with ticking("preparing", len(items)) as tick:
         changed = prepared(items, job.request, job.out, job.settings.limits, tick)
     score = _as_shipped if job.request.protocol == "as-shipped" else _held_out
     scored, method = score(job, changed)
@@ -82,45 +83,63 @@ def _as_shipped(job: _Job, items: list[Item]) -> tuple[ScoredSet, Mapping[str, s
     with Console(stderr=True).status("loading and proving the weights"):
         desk = ScreeningDesk.build(job.settings)
     records = KeptRecords(job.out / RECORDS_NAME, desk.provenance)
-    with closing(desk), _ticking("screening", len(items)) as tick:
+    with closing(desk), ticking("screening", len(items)) as tick:
         return screen_items(items, desk, records, tick), method_words(desk.provenance)
 
 
 def _held_out(job: _Job, items: list[Item]) -> tuple[ScoredSet, Mapping[str, str]]:
-    """On one CPU thread, as ``deepscreen fit`` does, so that a second run gives the same bytes."""
-    import torch
     from threadpoolctl import threadpool_limits
+
+    from deepscreen.evaluation.evaluate import FEATURES_NAME, features_folder
+    from deepscreen.evaluation.held_out import score_held_out
+
+    folder = features_folder(job.cache or job.out / FEATURES_NAME, job.request)
+    bench = held_out_bench(job.settings, folder, job.request.seed)
+    with threadpool_limits(1), ticking("reading features", len(items)) as tick:
+        scored = score_held_out(
+            items,
+            bench.features.features,
+            "source" if job.request.protocol == "leave-one-source-out" else "generator",
+            seed=job.request.seed,
+            is_fused=bench.is_fused,
+            policy=job.settings.policy,
+            on_item=tick,
+        )
+    return scored, bench.method
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutBench:
+    """What a held-out evaluation works with. ``is_fused``: whether the shipped method joins its picture detectors."""
+
+    features: FeatureCache
+    is_fused: bool
+    method: Mapping[str, str]
+
+
+def held_out_bench(settings: Settings, folder: Path, seed: int) -> HeldOutBench:
+    """Backbones on one CPU thread, as ``deepscreen fit`` has them, so that a second run gives the same bytes."""
+    import torch
 
     from deepscreen.detectors.device import plan_compute
     from deepscreen.detectors.registry import Workshop
-    from deepscreen.evaluation.evaluate import FEATURES_NAME, features_folder, held_out_words
-    from deepscreen.evaluation.held_out import score_held_out
+    from deepscreen.evaluation.evaluate import held_out_words
     from deepscreen.faces import FaceLocator
     from deepscreen.method import load_scale
     from deepscreen.training.image_features import FeatureCache
     from deepscreen.weights.store import WeightsStore
 
     torch.set_num_threads(1)
-    store = WeightsStore.from_settings(job.settings)
+    store = WeightsStore.from_settings(settings)
     clip = Workshop(store, plan_compute("cpu", "auto")).clip_features.with_last_block()
-    folder = features_folder(job.cache or job.out / FEATURES_NAME, job.request)
-    features = FeatureCache(folder, clip, FaceLocator(store.locate("yunet").path), seed=job.request.seed)
+    features = FeatureCache(folder, clip, FaceLocator(store.locate("yunet").path), seed=seed)
     fusion = load_scale(store).fusions.get("image")
-    with threadpool_limits(1), _ticking("reading features", len(items)) as tick:
-        scored = score_held_out(
-            items,
-            features.features,
-            "source" if job.request.protocol == "leave-one-source-out" else "generator",
-            seed=job.request.seed,
-            is_fused=fusion is not None and bool(fusion.coefficients),
-            policy=job.settings.policy,
-            on_item=tick,
-        )
-    return scored, held_out_words(clip.identity)
+    return HeldOutBench(features, fusion is not None and bool(fusion.coefficients), held_out_words(clip.identity))
 
 
 @contextmanager
-def _ticking(what: str, total: int) -> Iterator[Callable[[], None]]:
+def ticking(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error, and what moves it on by one."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn())

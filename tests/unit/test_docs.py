@@ -130,6 +130,8 @@ def test_renewing_writes_what_differs_and_nothing_else(tmp_path: Path) -> None:
     """In a copy of what pages are made from."""
     shutil.copytree(shipped_dir(), tmp_path / "weights", ignore=shutil.ignore_patterns("cache"))
     shutil.copy(DOCS.parent / "README.md", tmp_path)
+    (tmp_path / "docs").mkdir()
+    shutil.copy(DOCS / "peers.md", tmp_path / "docs")
     pages = {"docs/screening.schema.json", "docs/settings.md", "docs/cli.md", "docs/openapi.json"}
     assert pages <= set(cli_docs.renew(tmp_path))
     assert cli_docs.renew(tmp_path) == []

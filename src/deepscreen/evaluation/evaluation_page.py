@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from deepscreen.evaluation import plots
 from deepscreen.evaluation.evaluation_report import EvaluationReport
+from deepscreen.evaluation.page import render_page
 from deepscreen.evaluation.strata import METRICS, MIN_FOR_FPR, Figures, Shown
-from deepscreen.report.as_html import TEMPLATES
-from deepscreen.report.wording import sentence, shown
 
 RATES = frozenset({"eer", "tpr_at_1_percent_fpr"})  # shown in per cent
 
 
 def evaluation_page(report: EvaluationReport) -> str:
     """HTML without script; names of files and sources are shown harmlessly."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_harmless,
-    )
-    environment.filters.update(sentence=sentence, percent=percent_text)
-    style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("index.css", "evaluation.css"))
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-    return environment.get_template("evaluation.html").render(
+    return render_page(
+        "evaluation.html",
+        ("index.css", "evaluation.css"),
+        {"percent": percent_text},
         report=report,
         metrics=METRICS,
         min_for_fpr=MIN_FOR_FPR,
         drawing=plots,
         plots_of=plots.plots_of,
         figure=figure_text,
-        # Our own file, not input: it holds no end tag that would close its element.
-        style=Markup(style),
-        policy=Markup(f"default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-{digest}'"),
     )
 
 
@@ -62,7 +43,3 @@ def _text(one: Shown, factor: int, decimals: int, unit: str) -> str:
     if one.low is None or one.high is None:
         return f"{value} ({one.why_not})"
     return f"{value} ({factor * one.low:.{decimals}f} to {factor * one.high:.{decimals}f})"
-
-
-def _harmless(value: Any) -> Any:
-    return shown(value) if type(value) is str else value

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepscreen.evaluation.metrics import auc, bootstrap_interval, cllr, eer
+from deepscreen.evaluation.metrics import INTERVAL, auc, cllr, eer
+from deepscreen.evaluation.resampling import auc_of, eer_of, tallies
 
 FIGURE_DECIMALS = 3
 MIN_PER_CLASS = 5
+ROUNDS = 500
 
 
 def figure(
@@ -33,11 +35,12 @@ def figure(
     }
     if min(counts["n_spoof"], counts["n_bona_fide"]) < MIN_PER_CLASS:
         return counts
-    names = np.array(sources)
+    drawn = list(tallies(labels, spoof_logits, np.array(sources), rounds=ROUNDS))
     values: dict[str, Any] = dict(counts)
-    for name, metric in (("auc", auc), ("eer", eer)):
-        estimate = bootstrap_interval(metric, labels, spoof_logits, names)
-        values |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    for name, metric, resampled in (("auc", auc, auc_of), ("eer", eer, eer_of)):
+        found = [resampled(tally) for tally in drawn]
+        low, high = np.percentile(np.concatenate(found), INTERVAL) if found else (float("nan"), float("nan"))
+        values |= {name: metric(labels, spoof_logits), f"{name}_low": float(low), f"{name}_high": float(high)}
     if spoof_llrs is not None:
         values["cllr"] = cllr(labels, spoof_llrs)
     return {k: round(v, FIGURE_DECIMALS) if isinstance(v, float) else v for k, v in values.items()}

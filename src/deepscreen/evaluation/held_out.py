@@ -15,17 +15,17 @@ from PIL import Image
 from deepscreen.absence import Absence
 from deepscreen.detectors.linear_head import FloatArray
 from deepscreen.errors import ConfigError
+from deepscreen.evaluation.cross_calibration import cross_calibrated
 from deepscreen.evaluation.datasets.item import Item
-from deepscreen.evaluation.protocols import is_release_split, source_weights
+from deepscreen.evaluation.protocols import is_release_split
 from deepscreen.evaluation.score_rows import ScoredSet, ScoreRow, missing_row, scored_row, size_class
-from deepscreen.scoring.calibration import DEFAULT_STRATUM, Calibration
-from deepscreen.scoring.calibration_fit import fit_stratum
 from deepscreen.scoring.verdict import decide
 from deepscreen.settings import VerdictPolicy
 from deepscreen.training.fit_gate import GATE_KINDS
-from deepscreen.training.fit_image import FUSION_L2, SUBJECTS, HoldOut, fit_on_folds, fold_of
+from deepscreen.training.fit_image import SUBJECTS, HoldOut, fit_on_folds, fold_of
+from deepscreen.training.image_fusion import mean_logit
 from deepscreen.training.labelled import LabelledFile
-from deepscreen.training.view_fit import ReadViews, cross_fitted
+from deepscreen.training.view_fit import ReadViews
 
 LEAD, SECOND = "image_clip", "face_clip"
 RELEASE_SPLIT = "release_split"
@@ -63,7 +63,7 @@ def score_held_out(
         on_item()
     files = [item.file for item in items if item.file.key not in missing]
     folds = fold_of(files, hold_out=hold_out)
-    if not _can_be_held_out(files, folds):
+    if not can_be_held_out(files, folds):
         raise ConfigError(
             f"--protocol leave-one-{hold_out}-out: {len(files)} pictures of {len({f.source for f in files})} sources "
             "are too few: both classes must be left when any fold is held out (the release split is not counted)"
@@ -118,31 +118,22 @@ def _joined(
     """Both detectors together, on the pictures with a face; nothing where too few have one: then the lead speaks."""
     has_face = np.array([any(view.subject == SUBJECTS[SECOND] for view in read(file)) for file in files])
     files, folds = [file for file, has in zip(files, has_face, strict=True) if has], folds[has_face]
-    if not _can_be_held_out(files, folds):
+    if not can_be_held_out(files, folds):
         return _Readings({}, {})
     face = _fitted(files, folds, SECOND, read, seed=seed)
     parts = np.array([[lead.logits[file.key], face.logits[file.key]] for file in files])
-    labels, sources = np.array([file.label for file in files]), [file.source for file in files]
-    logits = cross_fitted(parts, labels, folds, source_weights(sources, labels.tolist()), l2=FUSION_L2)
-    return _calibrated(files, logits, folds)
+    return _calibrated(files, mean_logit(parts), folds)
 
 
 def _calibrated(files: Sequence[LabelledFile], logits: FloatArray, folds: NDArray[np.int64]) -> _Readings:
     """Log10 LRs of each fold by a calibration that was fitted on the held-out logits of the other folds."""
-    labels, sources = np.array([f.label for f in files]), np.array([f.source for f in files])
-    log10_lrs: dict[str, float] = {}
-    for fold in np.unique(folds):
-        rest = folds != fold
-        names = sources[rest].tolist()
-        weights = source_weights(names, labels[rest].tolist())
-        stratum = fit_stratum(logits[rest], labels[rest], names, weights, n_rounds=1)
-        calibration = Calibration("", "", {DEFAULT_STRATUM: stratum})
-        for file, logit in zip(np.array(files, dtype=object)[~rest], logits[~rest], strict=True):
-            log10_lrs[file.key] = calibration.apply(float(logit)).log10_lr
-    return _Readings({f.key: round(float(v), 3) for f, v in zip(files, logits, strict=True)}, log10_lrs)
+    labels, sources, keys = np.array([f.label for f in files]), [f.source for f in files], [f.key for f in files]
+    log10_lrs = cross_calibrated(logits, labels, sources, folds).tolist()
+    rounded = [round(float(logit), 3) for logit in logits]
+    return _Readings(dict(zip(keys, rounded, strict=True)), dict(zip(keys, log10_lrs, strict=True)))
 
 
-def _can_be_held_out(files: Sequence[LabelledFile], folds: NDArray[np.int64]) -> bool:
+def can_be_held_out(files: Sequence[LabelledFile], folds: NDArray[np.int64]) -> bool:
     """Whether both classes are left when any fold is held out."""
     labels, numbers = np.array([file.label for file in files]), np.unique(folds)
     left = [int((labels[folds != fold] == label).sum()) for fold in numbers for label in (0, 1)]

@@ -71,6 +71,11 @@ def cllr_min(labels: IntArray, scores: FloatArray) -> float:
     return cllr(labels[order], np.log(posterior) - np.log1p(-posterior))
 
 
+def calibration_loss(labels: IntArray, llrs: FloatArray) -> float:
+    """Cllr less Cllr_min: what the LRs lose by their calibration, in bits; the order of items has no part in it."""
+    return cllr(labels, llrs) - cllr_min(labels, llrs)
+
+
 def brier(labels: IntArray, llrs: FloatArray) -> float:
     """Mean squared error of P(spoof) under prior 0.5 (natural-log LLRs); both classes weigh half.
 

@@ -107,6 +107,11 @@ def cllr_min_of(tally: Tally) -> FloatArray:
     return np.array([_cllr_min(b, s) for b, s in zip(*tally.shares, strict=True)])
 
 
+def calibration_loss_of(tally: Tally) -> FloatArray:
+    """Cllr less Cllr_min."""
+    return cllr_of(tally) - cllr_min_of(tally)
+
+
 def brier_of(tally: Tally) -> FloatArray:
     """Brier score under prior 0.5, classes weighing half."""
     bona_fide, spoof = tally.shares

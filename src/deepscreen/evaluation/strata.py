@@ -16,6 +16,7 @@ from deepscreen.evaluation.metrics import (
     Metric,
     auc,
     brier,
+    calibration_loss,
     cllr,
     cllr_min,
     ece,
@@ -73,6 +74,7 @@ METRICS = (
     ),
     MetricRow("cllr", "Cllr", cllr, resampling.cllr_of, True),
     MetricRow("cllr_min", "Cllr_min", cllr_min, resampling.cllr_min_of, True, *_SHAPE),
+    MetricRow("calibration_loss", "Cllr - Cllr_min", calibration_loss, resampling.calibration_loss_of, True, *_SHAPE),
     MetricRow("ece", "ECE", ece, resampling.ece_of, True, *_SHAPE),
     MetricRow("brier", "Brier", brier, resampling.brier_of, True),
 )

@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from deepscreen.evaluation.metrics import Estimate, Metric, auc, bootstrap_interval, cllr, cllr_min, ece
+from deepscreen.evaluation.metrics import (
+    Estimate,
+    Metric,
+    auc,
+    bootstrap_interval,
+    calibration_loss,
+    cllr,
+    cllr_min,
+    ece,
+)
 from deepscreen.record import Verdict
 from deepscreen.scoring.calibration import LN10
 from deepscreen.scoring.fusion import Scale
@@ -142,7 +151,7 @@ def quality(labels: IntArray, log10_lrs: FloatArray, clusters: NDArray[np.str_],
     return Quality(
         cllr=_estimate(cllr, labels, llrs, clusters),
         cllr_min=_estimate(cllr_min, labels, llrs, clusters),
-        calibration_loss=_estimate(lambda y, s: cllr(y, s) - cllr_min(y, s), labels, llrs, clusters),
+        calibration_loss=_estimate(calibration_loss, labels, llrs, clusters),
         ece=_estimate(ece, labels, llrs, clusters),
         auc=_estimate(auc, labels, llrs, clusters),
         bona_fide_called_spoof=rate(0, Verdict.SPOOF_SUPPORTED),

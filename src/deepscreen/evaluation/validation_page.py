@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from deepscreen.evaluation.metrics import Estimate
+from deepscreen.evaluation.page import render_page
 from deepscreen.evaluation.validation import Quality, Rate
 from deepscreen.evaluation.validation_report import ValidationReport
-from deepscreen.report.as_html import TEMPLATES
-from deepscreen.report.wording import sentence, shown
 
 ROWS = (
     ("Cllr (1: no information)", "cllr"),
@@ -30,21 +22,9 @@ ROWS = (
 
 def validation_page(report: ValidationReport) -> str:
     """HTML without script; names of sources and files are shown harmlessly."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_harmless,
+    return render_page(
+        "validation.html", ("index.css", "validation.css"), {"figure": figure_text}, report=report, rows=ROWS, of=_of
     )
-    environment.filters.update(sentence=sentence, figure=figure_text)
-    style = (TEMPLATES / "index.css").read_text(encoding="utf-8") + (TEMPLATES / "validation.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-    policy = f"default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-{digest}'"
-    # Our own file, not input: it holds no end tag that would close its element.
-    page = environment.get_template("validation.html")
-    return page.render(report=report, rows=ROWS, style=Markup(style), policy=Markup(policy), of=_of)
 
 
 def figure_text(figure: Estimate | Rate) -> str:
@@ -58,7 +38,3 @@ def figure_text(figure: Estimate | Rate) -> str:
 def _of(quality: Quality, name: str) -> Estimate | Rate:
     figure: Estimate | Rate = getattr(quality, name)
     return figure
-
-
-def _harmless(value: Any) -> Any:
-    return shown(value) if type(value) is str else value

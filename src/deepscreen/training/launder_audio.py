@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
-from fractions import Fraction
-from typing import cast
 
-import av
 import librosa
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+
+from deepscreen.media.recode import through_sound_codec
 
 SAMPLE_RATE_HZ = 16_000
 TELEPHONE_RATE_HZ = 8_000
@@ -86,17 +85,17 @@ def through_gsm(samples: Sound, rng: np.random.Generator) -> Sound:
 
 def through_mp3(samples: Sound, rng: np.random.Generator) -> Sound:
     """MP3 at 16 kHz, 24 to 96 kbit/s."""
-    return _transcode(samples, "libmp3lame", "mp3", int(rng.integers(24, 97)) * 1000)
+    return through_sound_codec(samples, "libmp3lame", "mp3", int(rng.integers(24, 97)) * 1000)
 
 
 def through_opus(samples: Sound, rng: np.random.Generator) -> Sound:
     """Opus, 10 to 48 kbit/s, as messengers send voice."""
-    return _transcode(samples, "libopus", "ogg", int(rng.integers(10, 49)) * 1000)
+    return through_sound_codec(samples, "libopus", "ogg", int(rng.integers(10, 49)) * 1000)
 
 
 def through_aac(samples: Sound, rng: np.random.Generator) -> Sound:
     """AAC, 24 to 96 kbit/s."""
-    return _transcode(samples, "aac", "adts", int(rng.integers(24, 97)) * 1000)
+    return through_sound_codec(samples, "aac", "adts", int(rng.integers(24, 97)) * 1000)
 
 
 _TRANSPORTS: tuple[Step, ...] = (
@@ -109,30 +108,6 @@ _TRANSPORTS: tuple[Step, ...] = (
     through_aac,
 )
 _TRANSPORT_SHARES = (0.12, 0.16, 0.12, 0.08, 0.2, 0.2, 0.12)
-
-
-def _transcode(samples: Sound, codec: str, container: str, bit_rate: int) -> Sound:
-    file = io.BytesIO()
-    with av.open(file, "w", format=container) as out:
-        stream = cast(av.AudioStream, out.add_stream(codec, rate=SAMPLE_RATE_HZ, layout="mono"))
-        stream.bit_rate = bit_rate
-        frame = av.AudioFrame.from_ndarray(np.clip(samples, -1, 1)[None], format="flt", layout="mono")
-        frame.sample_rate = SAMPLE_RATE_HZ
-        frame.time_base = Fraction(1, SAMPLE_RATE_HZ)
-        frame.pts = 0
-        out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
-    file.seek(0)
-    return _decode(file)
-
-
-def _decode(file: io.BytesIO) -> Sound:
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
-    pieces: list[Sound] = []
-    with av.open(file, "r") as source:
-        for frame in [*source.decode(audio=0), None]:
-            pieces += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
-    return np.concatenate(pieces).astype(np.float32)
 
 
 def _to_telephone(samples: Sound) -> Sound:

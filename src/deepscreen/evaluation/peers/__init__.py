@@ -1,0 +1,1 @@
+"""Other detectors on the same files in one run: ``deepscreen peers``."""
