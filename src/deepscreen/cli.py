@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from deepscreen import cli_attacks, cli_calibrate, cli_evaluate, cli_fit, cli_maps, cli_peers, cli_weights
+from deepscreen import cli_attacks, cli_calibrate, cli_evaluate, cli_fit, cli_maps, cli_peers, cli_spans, cli_weights
 from deepscreen.cli_errors import EXIT_FAILED_FILES, EXIT_INTERRUPTED, errors_to_exit_codes
 from deepscreen.process import settle_in
 
@@ -40,6 +40,7 @@ app.command("calibrate")(cli_calibrate.calibrate)
 app.command("evaluate")(cli_evaluate.evaluate)
 app.command("evaluate-attacks")(cli_attacks.evaluate_attacks)
 app.command("evaluate-maps")(cli_maps.evaluate_maps)
+app.command("evaluate-spans")(cli_spans.evaluate_spans)
 app.command("peers")(cli_peers.peers)
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")]
