@@ -16,11 +16,11 @@ from deepscreen.detectors.view_head import ViewHead
 from deepscreen.training.clip_heads import ClipTable
 from deepscreen.training.clip_moments import Peaks, fit_moments, moment_peaks
 from deepscreen.training.fit_image import fold_of
-from deepscreen.training.fit_video import HeldOutVideo, VideoData, class_only, fold_head, hold_out
+from deepscreen.training.fit_video import HeldOutVideo, VideoData, fold_head, hold_out
 from deepscreen.training.image_features import ViewFeatures
 from deepscreen.training.labelled import LabelledFile
 from deepscreen.training.video_features import ClipViews
-from deepscreen.training.view_fit import collect
+from deepscreen.training.view_fit import class_only, collect
 
 BLOCKS, WIDTH, FRAMES = 6, 768, 6
 SOURCES = 12

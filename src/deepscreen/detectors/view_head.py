@@ -1,4 +1,4 @@
-"""The head on one CLIP view: class tokens and patches together give the logit, and the patches the map."""
+"""The head on one CLIP view: its pool gives the logit (class tokens alone, as shipped), and the patches the map."""
 
 from __future__ import annotations
 

@@ -24,8 +24,9 @@ from deepscreen.media.sandbox import Decoder
 from deepscreen.scoring.calibration import LN10, Stratum
 from deepscreen.settings import Limits
 from deepscreen.training.clip_moments import fit_moments, moment_peaks
-from deepscreen.training.fit_video import HeldOutVideo, VideoData, class_only, fold_head
+from deepscreen.training.fit_video import HeldOutVideo, VideoData, fold_head
 from deepscreen.training.video_features import VideoFeatureCache
+from deepscreen.training.view_fit import class_only
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -32,7 +32,6 @@ from deepscreen.training.view_fit import (
     collect,
     fit_view_head,
     gather_moments,
-    view_parts,
 )
 
 N_FOLDS = 6
@@ -92,7 +91,7 @@ def fit_on_folds(
     """The head on all *files*, and the logits that each fold got from a head fitted on the others."""
     rows = collect(files, folds, subject, read)
     moments = gather_moments(files, folds, rows, subject, read, seed=seed)
-    return Fitted(*fit_view_head(rows, moments, subject, read, stressed=stressed))
+    return Fitted(*fit_view_head(rows, moments, subject, stressed=stressed))
 
 
 def fold_of(files: Sequence[LabelledFile], *, hold_out: HoldOut = "source") -> NDArray[np.int64]:
@@ -126,7 +125,7 @@ def calibrate(detector: str, head_sha256: str, held: HeldOut) -> Calibration:
 def score(head: ViewHead, files: Sequence[LabelledFile], subject: str, read: ReadViews) -> HeldOut:
     """The finished head on files that it never saw."""
     views = [(file, view) for file in files if (view := _base(read(file), subject)) is not None]
-    logits = [float(head.pool.logit(view_parts(view, head))) for _, view in views]
+    logits = [float(head.classes.logit(view.classes.ravel())) for _, view in views]
     labels = np.array([file.label for file, _ in views])
     return HeldOut([file for file, _ in views], labels, np.array(logits), np.zeros(len(views)))
 

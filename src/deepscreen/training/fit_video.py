@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepscreen.detectors.contract import MOMENT_STRATUM
-from deepscreen.detectors.linear_head import FloatArray, LinearHead
+from deepscreen.detectors.linear_head import FloatArray
 from deepscreen.detectors.video_head import NO_FACE, WITH_FACE, VideoHead
 from deepscreen.detectors.view_head import ViewHead
 from deepscreen.evaluation.protocols import is_release_split
@@ -42,7 +42,7 @@ from deepscreen.training.labelled import LabelledFile, read_manifest
 from deepscreen.training.patch_ridge import fit_patches
 from deepscreen.training.video_features import VideoFeatureCache
 from deepscreen.training.video_report import ScoredClips, Stressed, report
-from deepscreen.training.view_fit import PATCH_RIDGE, Rows, collect, gather_moments
+from deepscreen.training.view_fit import PATCH_RIDGE, Rows, class_only, collect, gather_moments
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -148,11 +148,6 @@ def _joined(heads: ClipHeads, votes: ClipVotes, frame: ViewHead, face: ViewHead)
         vote_with_face=votes.with_face,
         vote_no_face=votes.no_face,
     )
-
-
-def class_only() -> LinearHead:
-    """A pool that passes the class head's log-odds on: patches of pictures made clips' log-odds worse."""
-    return LinearHead(np.zeros(3), np.ones(3), np.array([1.0, 0.0, 0.0]), 0.0)
 
 
 def _strata(clips: ClipTable, held: HeldOutVideo) -> dict[str, Stratum]:
