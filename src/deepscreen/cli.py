@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from deepscreen import cli_calibrate, cli_evaluate, cli_fit, cli_weights
+from deepscreen import cli_calibrate, cli_evaluate, cli_fit, cli_store, cli_weights
 from deepscreen.cli_errors import EXIT_FAILED_FILES, EXIT_INTERRUPTED, errors_to_exit_codes
 from deepscreen.process import settle_in
 
@@ -38,6 +38,7 @@ app.add_typer(cli_weights.app, name="weights")
 app.add_typer(cli_fit.app, name="fit")
 app.command("calibrate")(cli_calibrate.calibrate)
 app.command("evaluate")(cli_evaluate.evaluate)
+app.command("verify")(cli_store.verify)
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")]
 Precision = Annotated[str | None, typer.Option(help="auto, bf16 or fp32.", show_default="auto")]

@@ -18,6 +18,10 @@ DeepscreenError
 │   └── InferenceFailed       a network gave no finite number
 ├── CalibrationError          a calibration file is missing or does not belong to its head
 │   └── TooFewItems           too little labelled media to fit and validate a calibration on
+├── StoreError                database or blob store cannot do its part
+│   ├── StoreUnavailable      it does not answer; try again later
+│   ├── StorageFull           no space left
+│   └── BlobDamaged           a stored file is gone or is not what was written
 ├── Overloaded                no free place; try again later
 └── ConfigError               a setting or an option is wrong
 """
@@ -95,6 +99,22 @@ class CalibrationError(DeepscreenError):
 
 class TooFewItems(CalibrationError):
     """There is too little labelled media to fit and validate a calibration on."""
+
+
+class StoreError(DeepscreenError):
+    """The store cannot do its part."""
+
+
+class StoreUnavailable(StoreError):
+    """The database or the blob store does not answer."""
+
+
+class StorageFull(StoreError):
+    """There is no space left to keep evidence in."""
+
+
+class BlobDamaged(StoreError):
+    """A stored file is gone, or is not what was written."""
 
 
 class Overloaded(DeepscreenError):

@@ -64,7 +64,18 @@ class Settings(BaseSettings):
     allow_unauthenticated_network: bool = Field(
         False, description="Lets `serve` bind beyond loopback, without keys: only in a container published on loopback."
     )
-    data_dir: Path | None = Field(None, description="Folder where `serve` keeps results (default: a temporary one).")
+    data_dir: Path | None = Field(
+        None, description="Folder of database, blobs and signing key (default: a temporary one)."
+    )
+    database_url: str | None = Field(
+        None, description="Database, `postgresql://...` or `sqlite:///...` (default: an SQLite file in data_dir)."
+    )
+    blob_url: str | None = Field(
+        None, description="Where originals and evidence are kept: folder or fsspec URL (default: a folder in data_dir)."
+    )
+    min_free_bytes: int = Field(
+        512 * MIB, ge=0, description="Space that must stay free in the blob store; below it uploads are refused (507)."
+    )
     max_concurrent: int = Field(2, ge=1, le=64, description="Screenings that the service runs at once.")
     max_waiting: int = Field(16, ge=0, le=4096, description="Requests that may wait for a place; beyond it: 429.")
     limits: Limits = Field(default_factory=Limits, description="Bounds on a single evidence file.")

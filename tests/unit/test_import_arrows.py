@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("scoring",),
     ("method",),
     ("screening",),
-    ("report",),
+    ("report", "store"),
     ("kept",),
     ("scan",),
     ("evaluation", "training"),

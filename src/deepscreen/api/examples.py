@@ -16,7 +16,14 @@ from deepscreen.api.http_errors import (
     problem_of,
 )
 from deepscreen.api.wire import EvidenceLink, Problem, ScreeningEnvelope
-from deepscreen.errors import DeepscreenError, MediaTooLarge, Overloaded, UndecodableMedia, UnsupportedMedia
+from deepscreen.errors import (
+    DeepscreenError,
+    MediaTooLarge,
+    Overloaded,
+    StorageFull,
+    UndecodableMedia,
+    UnsupportedMedia,
+)
 from deepscreen.record import (
     CalibratedReading,
     Evidence,
@@ -48,6 +55,7 @@ ERROR_EXAMPLES: tuple[DeepscreenError, ...] = (
     HostNotAllowed("host 'example.org' is not this machine; use http://localhost:<port>/"),
     UndecodableMedia("JPEG picture cannot be decoded: image file is truncated"),
     Overloaded("all 18 places are taken; try again later", retry_after_seconds=9),
+    StorageFull("1048576 bytes are free, 536870912 must stay so; make room and try again"),
     NotReady("the detectors are still being loaded; ask /readyz and come back"),
 )
 
