@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from deepscreen import cli_calibrate, cli_evaluate, cli_fit, cli_store, cli_weights
+from deepscreen import cli_calibrate, cli_evaluate, cli_fit, cli_keys, cli_store, cli_weights
 from deepscreen.cli_errors import EXIT_FAILED_FILES, EXIT_INTERRUPTED, errors_to_exit_codes
 from deepscreen.process import settle_in
 
@@ -36,6 +36,7 @@ Exit codes: 0 all files screened, 1 at least one could not be, 2 wrong option or
 app = typer.Typer(no_args_is_help=True, help=HELP, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(cli_weights.app, name="weights")
 app.add_typer(cli_fit.app, name="fit")
+app.add_typer(cli_keys.app, name="keys")
 app.command("calibrate")(cli_calibrate.calibrate)
 app.command("evaluate")(cli_evaluate.evaluate)
 app.command("verify")(cli_store.verify)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deepscreen.errors import ConfigError
@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     allow_unauthenticated_network: bool = Field(
         False, description="Lets `serve` bind beyond loopback, without keys: only in a container published on loopback."
     )
+    public_names: tuple[str, ...] = Field(
+        (), description='Names by which clients may call the service, as JSON: `["deepscreen.lab.example"]`.'
+    )
+    requests_per_minute: int = Field(1200, ge=1, description="Requests that one API key may send in a minute.")
     data_dir: Path | None = Field(
         None, description="Folder of database, blobs and signing key (default: a temporary one)."
     )
@@ -80,6 +84,12 @@ class Settings(BaseSettings):
     max_waiting: int = Field(16, ge=0, le=4096, description="Requests that may wait for a place; beyond it: 429.")
     limits: Limits = Field(default_factory=Limits, description="Bounds on a single evidence file.")
     policy: VerdictPolicy = Field(default_factory=VerdictPolicy, description="Verdict thresholds and prior.")
+
+    @model_validator(mode="after")
+    def _data_has_a_place(self) -> Settings:
+        if self.data_dir is None and (self.database_url or self.blob_url):
+            raise ValueError("database_url and blob_url need a data_dir beside them, for the signing key and uploads")
+        return self
 
     def digest(self) -> str:
         """Sha256 of the settings that can change a record (limits and policy), over canonical JSON."""

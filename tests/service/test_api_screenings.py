@@ -146,7 +146,8 @@ def test_senders_name_is_shown_and_never_used(client: TestClient, data_dir: Path
     assert response.status_code == 201, response.text
     assert response.json()["filename"] == filename.replace("\n", "%0A")
     assert [path.name for path in data_dir.parent.iterdir()] == [data_dir.name]
-    assert sorted(path.name for path in data_dir.iterdir()) == ["lock", "results", "uploads"]
+    database = {"deepscreen.db", "deepscreen.db-wal", "deepscreen.db-shm"}
+    assert {path.name for path in data_dir.iterdir()} <= {"lock", "results", "uploads", "blobs", *database}
 
 
 def test_senders_name_that_is_no_utf8_is_shown_with_replacements(client: TestClient, png: bytes) -> None:

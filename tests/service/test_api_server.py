@@ -197,17 +197,21 @@ def test_service_ends_gracefully_on_a_signal(running: Running) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost"])
 def test_loopback_may_be_bound(host: str) -> None:
-    check_bind(host)
+    check_bind(host, has_keys=False)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "10.0.0.1", "2001:db8::1", "example.org", ""])
 def test_anything_but_loopback_is_refused(host: str) -> None:
     with pytest.raises(ConfigError, match=r"127\.0\.0\.1"):
-        check_bind(host)
+        check_bind(host, has_keys=False)
+
+
+def test_network_may_be_served_once_there_is_a_key() -> None:
+    check_bind("0.0.0.0", has_keys=True)
 
 
 def test_network_needs_an_explicit_word_and_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    check_bind("0.0.0.0", allow_unauthenticated_network=True)
+    check_bind("0.0.0.0", has_keys=False, allow_unauthenticated_network=True)
     assert "WITHOUT AUTHENTICATION" in caplog.text
 
 

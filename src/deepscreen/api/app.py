@@ -23,12 +23,20 @@ from deepscreen.api.service import DeskFactory, Service
 from deepscreen.api.wire import Problem
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
+from deepscreen.store.store import Store
 
 DESCRIPTION = """Screens suspect images, videos and sound for deepfakes: calibrated, explained, offline.
 
 A record states how strongly the evidence supports one of two hypotheses, bona fide or spoof (synthetic or
 manipulated). It is an investigative lead for an examiner, never proof by itself. Errors are RFC 9457 problem bodies.
 """
+
+
+KEY_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key from `deepscreen keys create`. Without one only this machine is served.",
+}
 
 
 class DeepscreenApi(FastAPI):
@@ -38,6 +46,8 @@ class DeepscreenApi(FastAPI):
         """The OpenAPI document."""
         document = super().openapi()
         document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        document["components"]["securitySchemes"] = {"key": KEY_SCHEME}
+        document["security"] = [{"key": []}]
         return document
 
 
@@ -47,12 +57,14 @@ def create_app(settings: Settings, desk_factory: DeskFactory = ScreeningDesk.bui
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with open_data_folder(settings.data_dir) as data_dir:
-            service = Service(settings, data_dir, desk_factory)
+            store = await asyncio.to_thread(Store.open, settings, data_dir)
+            service = Service(settings, store, desk_factory)
             app.state.service = service
             try:
                 yield
             finally:
                 await asyncio.to_thread(service.close)
+                store.close()
 
     app = DeepscreenApi(
         title="Deepscreen",
@@ -63,9 +75,10 @@ def create_app(settings: Settings, desk_factory: DeskFactory = ScreeningDesk.bui
         # The usual documentation pages load scripts from other machines.
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,  # a route of our own asks for a key first
     )
     app.include_router(router)
-    app.add_middleware(RequestShell, own_host=settings.host)
+    app.add_middleware(RequestShell, names=(settings.host, *settings.public_names))
     http_errors.install(app)
     return app
 

@@ -31,6 +31,14 @@ class NoSuchResult(RequestError):
     """There is no such screening or evidence here."""
 
 
+class Unauthenticated(RequestError):
+    """The request brings no valid key."""
+
+
+class RoleForbidden(RequestError):
+    """The key's role does not allow this."""
+
+
 class WrongContentType(RequestError):
     """The request body is not multipart/form-data."""
 
@@ -95,6 +103,8 @@ STATUS_BY_ERROR: Mapping[type[DeepscreenError], HTTPStatus] = MappingProxyType(
         errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
         RequestError: HTTPStatus.BAD_REQUEST,
         NoSuchResult: HTTPStatus.NOT_FOUND,
+        Unauthenticated: HTTPStatus.UNAUTHORIZED,
+        RoleForbidden: HTTPStatus.FORBIDDEN,
         WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         MalformedUpload: HTTPStatus.BAD_REQUEST,
         WrongFields: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -152,6 +162,8 @@ def error_response(error: DeepscreenError, request_id: str) -> JSONResponse:
     headers = {}
     if isinstance(error, errors.Overloaded):
         headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="deepscreen"'
     if isinstance(error, NotReady):
         headers["Retry-After"] = str(NOT_READY_RETRY_AFTER_SECONDS)
     return problem_response(problem_of(error, request_id), headers)

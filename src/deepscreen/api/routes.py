@@ -7,7 +7,9 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
 
+from deepscreen.api.auth import ALL_ROLES, WRITERS, Caller, Guard
 from deepscreen.api.examples import example_envelope, example_problem
 from deepscreen.api.http_errors import PROBLEM_MEDIA_TYPE
 from deepscreen.api.results import StoredScreening
@@ -36,11 +38,18 @@ async def _service_of(request: Request) -> Service:
 
 
 ServiceDep = Annotated[Service, Depends(_service_of)]
+Anyone = Annotated[Caller, Depends(Guard(ALL_ROLES))]
+Writer = Annotated[Caller, Depends(Guard(WRITERS))]
 
 
 def _documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """OpenAPI entries for problem bodies: *statuses*, those that any request may get, and the shape of any other."""
-    always = (HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
+    always = (
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.MISDIRECTED_REQUEST,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+    )
     entries: dict[int | str, dict[str, Any]] = {int(s): _documented_problem(s) for s in (*statuses, *always)}
     entries["default"] = {
         "description": "Any other error.",
@@ -111,7 +120,7 @@ router = APIRouter()
         ),
     },
 )
-async def create_screening(request: Request, response: Response, service: ServiceDep) -> ScreeningEnvelope:
+async def create_screening(request: Request, response: Response, service: ServiceDep, _: Writer) -> ScreeningEnvelope:
     """Takes one image, video or sound file in the form field `file`, screens it, and answers with the result.
 
     The original is removed when its screening has ended; the record and its evidence are kept.
@@ -127,7 +136,7 @@ async def create_screening(request: Request, response: Response, service: Servic
     summary="A result, in its envelope",
     responses={200: _documented_envelope("The result."), **_documented(HTTPStatus.NOT_FOUND)},
 )
-def read_screening(screening_id: str, service: ServiceDep) -> ScreeningEnvelope:
+def read_screening(screening_id: str, service: ServiceDep, _: Anyone) -> ScreeningEnvelope:
     """Gives the same body as the request that made the result."""
     return _envelope(service.results.get(screening_id))
 
@@ -146,7 +155,7 @@ def read_screening(screening_id: str, service: ServiceDep) -> ScreeningEnvelope:
         **_documented(HTTPStatus.NOT_FOUND),
     },
 )
-def read_record(screening_id: str, request: Request, service: ServiceDep) -> Response:
+def read_record(screening_id: str, request: Request, service: ServiceDep, _: Anyone) -> Response:
     """Gives the bytes that the library and the command line give for the same file under the same method."""
     stored = service.results.get(screening_id)
     return _immutable(request, stored.record_json, "application/json", stored.circumstances.record_sha256)
@@ -163,7 +172,7 @@ def read_record(screening_id: str, request: Request, service: ServiceDep) -> Res
         **_documented(HTTPStatus.NOT_FOUND),
     },
 )
-def read_evidence(screening_id: str, name: str, request: Request, service: ServiceDep) -> Response:
+def read_evidence(screening_id: str, name: str, request: Request, service: ServiceDep, _: Anyone) -> Response:
     """Gives a heatmap, timeline or spectrogram, checked against the record before it is sent."""
     evidence, content = service.results.evidence(screening_id, name)
     return _immutable(request, content, "image/png", evidence.sha256)
@@ -175,9 +184,15 @@ def read_evidence(screening_id: str, name: str, request: Request, service: Servi
     summary="By what, how and under which limits this service screens",
     responses=_documented(HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def read_info(service: ServiceDep) -> ServiceInfo:
+async def read_info(service: ServiceDep, _: Anyone) -> ServiceInfo:
     """States software, method, weights, detectors, limits, policy and load."""
     return _info(service, service.desk())
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def read_openapi(request: Request, _: Anyone) -> JSONResponse:
+    """The OpenAPI document."""
+    return JSONResponse(request.app.openapi())
 
 
 @router.get("/livez", tags=["service"], summary="Whether the process answers", responses=_documented())

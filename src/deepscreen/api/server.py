@@ -8,7 +8,6 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import uvicorn
 
@@ -18,14 +17,16 @@ from deepscreen.api.service import DeskFactory
 from deepscreen.errors import ConfigError
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
+from deepscreen.store.keys import KeyRing
+from deepscreen.store.store import Store
 
 logger = logging.getLogger(__name__)
 
 GRACEFUL_SHUTDOWN_SECONDS = 30
 
 
-def check_bind(host: str, *, allow_unauthenticated_network: bool = False) -> None:
-    """Raises ConfigError for any host but a loopback address: this version knows no keys, so it serves no network.
+def check_bind(host: str, *, has_keys: bool, allow_unauthenticated_network: bool = False) -> None:
+    """Raises ConfigError for any host but a loopback address as long as no key was made: nobody could be kept out.
 
     *allow_unauthenticated_network* is for a container whose port is published on the host's loopback only.
     """
@@ -35,12 +36,13 @@ def check_bind(host: str, *, allow_unauthenticated_network: bool = False) -> Non
         address = ipaddress.ip_address(host)
     except ValueError as error:
         raise ConfigError(f"host {host!r} is no IP address; use 127.0.0.1, ::1 or localhost") from error
-    if address.is_loopback:
+    if address.is_loopback or has_keys:
         return
     if not allow_unauthenticated_network:
         raise ConfigError(
-            f"host {host} can be reached from other machines, and there are no keys in this version; use 127.0.0.1, "
-            "or in a container whose port is published on loopback set DEEPSCREEN_ALLOW_UNAUTHENTICATED_NETWORK=1"
+            f"host {host} can be reached from other machines, and no key was made; run `deepscreen keys create`, use "
+            "127.0.0.1, or in a container whose port is published on loopback set "
+            "DEEPSCREEN_ALLOW_UNAUTHENTICATED_NETWORK=1"
         )
     logger.warning(
         "listening on %s WITHOUT AUTHENTICATION: whoever reaches this port can send files and use this machine. "
@@ -60,8 +62,12 @@ def serve(
     Raises ConfigError where the address cannot be used, and what kept the desk from being built (WeightsError and
     others): a service that cannot screen does not stay up.
     """
-    check_bind(settings.host, allow_unauthenticated_network=settings.allow_unauthenticated_network)
-    _check_data_dir(settings.data_dir)
+    has_keys = _check_store(settings)
+    check_bind(settings.host, has_keys=has_keys, allow_unauthenticated_network=settings.allow_unauthenticated_network)
+    if not has_keys:
+        logger.warning(
+            "no key was made: whoever is on this machine may do everything. `deepscreen keys create` ends that."
+        )
     failures: list[BaseException] = []
 
     def build_or_stop(settings: Settings) -> ScreeningDesk:
@@ -94,11 +100,16 @@ def _configure(settings: Settings, desk_factory: DeskFactory) -> uvicorn.Config:
     )
 
 
-def _check_data_dir(data_dir: Path | None) -> None:
-    """Raises ConfigError early: from inside the app it would reach the user as uvicorn's exit code."""
-    if data_dir is not None:
-        with open_data_folder(data_dir):
-            return
+def _check_store(settings: Settings) -> bool:
+    """Whether keys are in use. Raises ConfigError early: from inside the app it would become uvicorn's exit code."""
+    if settings.data_dir is None:
+        return False
+    with open_data_folder(settings.data_dir) as data_dir:
+        store = Store.open(settings, data_dir)
+        try:
+            return not KeyRing(store.database).is_empty()
+        finally:
+            store.close()
 
 
 def _listen(settings: Settings) -> socket.socket:

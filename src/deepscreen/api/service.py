@@ -8,16 +8,18 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 from starlette.requests import Request
 
 from deepscreen.api.admission import Admission
+from deepscreen.api.auth import Doorkeeper
 from deepscreen.api.http_errors import NotReady
 from deepscreen.api.results import ResultFolder
 from deepscreen.api.uploads import receive_upload
 from deepscreen.screening import Screened, ScreeningDesk
 from deepscreen.settings import Settings
+from deepscreen.store.keys import KeyRing
+from deepscreen.store.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +29,12 @@ DeskFactory = Callable[[Settings], ScreeningDesk]
 class Service:
     """One running service. Loading begins at once, in a thread of its own; ``close`` waits for what runs."""
 
-    def __init__(self, settings: Settings, data_dir: Path, desk_factory: DeskFactory) -> None:
+    def __init__(self, settings: Settings, store: Store, desk_factory: DeskFactory) -> None:
         self.settings = settings
+        self.store = store
+        self.doorkeeper = Doorkeeper(KeyRing(store.database), requests_per_minute=settings.requests_per_minute)
         self.admission = Admission(max_concurrent=settings.max_concurrent, max_waiting=settings.max_waiting)
-        self.results = ResultFolder(data_dir)
+        self.results = ResultFolder(store.data_dir)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="desk-loader")
         self._loading = self._loader.submit(desk_factory, settings)
         self._loading.add_done_callback(_log_load)
