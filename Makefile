@@ -84,6 +84,10 @@ test: dev weights  ## all tests, golden ones included
 test-fast: dev  ## unit tests that need no weights
 	$(BIN)/pytest tests/unit -m "not weights and not slow"
 
+.PHONY: soak
+soak: dev  ## the fault tests at full length (hours)
+	DEEPSCREEN_SOAK=1 $(BIN)/pytest tests/faults
+
 # ---- figures and generated files ----------------------------------------------------------------------------------
 
 .PHONY: bench golden docs constraints sample-media

@@ -8,7 +8,8 @@ DeepscreenError
 │   ├── MediaTooLarge         more bytes, pixels or seconds than the limits allow
 │   ├── UndecodableMedia      right kind, broken content
 │   ├── DecodeTimeout         decoding took longer than the limit
-│   └── DecoderCrashed        the sandboxed decoder died (signal, out of memory)
+│   ├── DecoderCrashed        the sandboxed decoder died (signal, out of memory)
+│   └── WorkerDied            workers of the service died on it, also with nothing else in hand
 ├── WeightsError              the installation is the problem; refuse to start
 │   ├── ManifestInvalid       weights/manifest.toml breaks its own rules
 │   ├── WeightsMissing        a file that the manifest names is not there
@@ -63,6 +64,10 @@ class DecodeTimeout(MediaError):
 
 class DecoderCrashed(MediaError):
     """The sandboxed decoder died: a signal, or more memory than it may have."""
+
+
+class WorkerDied(MediaError):
+    """Workers died while they screened this file."""
 
 
 class WeightsError(DeepscreenError):

@@ -15,7 +15,7 @@ from deepscreen.errors import ConfigError
 
 ENV_PREFIX = "DEEPSCREEN_"
 # Switches of the test and build recipes, not of the program; they are no settings.
-RECIPE_VARIABLES = frozenset({"DEEPSCREEN_REQUIRE_GPU", "DEEPSCREEN_SHARED"})
+RECIPE_VARIABLES = frozenset({"DEEPSCREEN_REQUIRE_GPU", "DEEPSCREEN_SHARED", "DEEPSCREEN_SOAK"})
 MIB = 1024 * 1024
 
 
@@ -79,6 +79,19 @@ class Settings(BaseSettings):
     )
     min_free_bytes: int = Field(
         512 * MIB, ge=0, description="Space that must stay free in the blob store; below it uploads are refused (507)."
+    )
+    worker_lease_seconds: float = Field(
+        15.0,
+        ge=1,
+        le=3600,
+        description="For how long a silent worker is believed alive; then others take its work over.",
+    )
+    max_deaths_alone: int = Field(
+        1, ge=1, description="Workers that may die on one file that they screen alone; then it is failed for good."
+    )
+    max_queued: int = Field(10_000, ge=1, description="Screenings that may wait in the queue; beyond it: 429.")
+    wait_seconds: float = Field(
+        300.0, ge=0, le=3600, description="Longest time that a request waits for its screening; then the answer is 202."
     )
     max_concurrent: int = Field(2, ge=1, le=64, description="Screenings that the service runs at once.")
     max_waiting: int = Field(16, ge=0, le=4096, description="Requests that may wait for a place; beyond it: 429.")

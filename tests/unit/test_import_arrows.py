@@ -31,6 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("kept",),
     ("scan",),
     ("evaluation", "training"),
+    ("engine",),
     ("api",),
     ("cli",),
 )

@@ -15,10 +15,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from deepscreen.api import http_errors
+from deepscreen.api import http_errors, routes_screenings, routes_service
+from deepscreen.api.data_folder import open_data_folder
 from deepscreen.api.middleware import RequestShell
-from deepscreen.api.results import open_data_folder
-from deepscreen.api.routes import router
 from deepscreen.api.service import DeskFactory, Service
 from deepscreen.api.wire import Problem
 from deepscreen.screening import ScreeningDesk
@@ -51,8 +50,11 @@ class DeepscreenApi(FastAPI):
         return document
 
 
-def create_app(settings: Settings, desk_factory: DeskFactory = ScreeningDesk.build) -> FastAPI:
-    """The HTTP service. The desk is built in a thread when the app starts and is closed when it ends."""
+def create_app(settings: Settings, desk_factory: DeskFactory | None = ScreeningDesk.build) -> FastAPI:
+    """The HTTP service. The desk is built in a thread when the app starts and is closed when it ends.
+
+    Without a *desk_factory* the service only takes and gives; workers elsewhere screen.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -60,9 +62,11 @@ def create_app(settings: Settings, desk_factory: DeskFactory = ScreeningDesk.bui
             store = await asyncio.to_thread(Store.open, settings, data_dir)
             service = Service(settings, store, desk_factory)
             app.state.service = service
+            signing = asyncio.create_task(service.keep_checkpoints())
             try:
                 yield
             finally:
+                signing.cancel()
                 await asyncio.to_thread(service.close)
                 store.close()
 
@@ -77,7 +81,8 @@ def create_app(settings: Settings, desk_factory: DeskFactory = ScreeningDesk.bui
         redoc_url=None,
         openapi_url=None,  # a route of our own asks for a key first
     )
-    app.include_router(router)
+    app.include_router(routes_screenings.router)
+    app.include_router(routes_service.router)
     app.add_middleware(RequestShell, names=(settings.host, *settings.public_names))
     http_errors.install(app)
     return app

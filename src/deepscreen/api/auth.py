@@ -5,31 +5,19 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from dataclasses import dataclass
 
 from fastapi import Request
 
 from deepscreen.api.http_errors import RoleForbidden, Unauthenticated
 from deepscreen.errors import Overloaded
-from deepscreen.store.keys import ApiKey, KeyRing, Role
+from deepscreen.store.keys import ApiKey, Caller, KeyRing, Role
 
 ALL_ROLES = frozenset(Role)
 WRITERS = frozenset({Role.EXAMINER, Role.ADMIN})
+AUDITORS = frozenset({Role.AUDITOR, Role.ADMIN})
+OWNERS = frozenset({Role.ADMIN})
 LOCAL_ID = "local"  # the actor of a service without keys
 MOST_METERED = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sent a request: a key's id and role, or the machine's own user where no keys are in use."""
-
-    id: str
-    role: Role
-
-    @property
-    def sees_all(self) -> bool:
-        """Whether items of everybody are open to this caller; an examiner sees its own and those of its cases."""
-        return self.role is not Role.EXAMINER
 
 
 LOCAL_CALLER = Caller(LOCAL_ID, Role.ADMIN)

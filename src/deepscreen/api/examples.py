@@ -38,6 +38,7 @@ from deepscreen.record import (
     Stream,
     Verdict,
 )
+from deepscreen.store.computations import State
 
 EXAMPLE_ID = "5f2d8c9a41b07e6638d1f0a29c7b4e15"
 EXAMPLE_MEDIA_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -77,7 +78,10 @@ def example_envelope() -> ScreeningEnvelope:
         id=EXAMPLE_ID,
         filename="portrait.jpg",
         created_at=datetime(2026, 11, 3, 14, 5, 9, tzinfo=UTC),
-        screening=_screening(),
+        state=State.DONE,
+        case_id=None,
+        failure=None,
+        screening=example_screening(),
         record_href=f"{href}/record",
         evidence=(
             EvidenceLink(
@@ -88,7 +92,8 @@ def example_envelope() -> ScreeningEnvelope:
     )
 
 
-def _screening() -> Screening:
+def example_screening() -> Screening:
+    """The record of a screened picture."""
     return Screening(
         media=Media(
             sha256=EXAMPLE_MEDIA_SHA256,

@@ -31,6 +31,10 @@ class NoSuchResult(RequestError):
     """There is no such screening or evidence here."""
 
 
+class IdempotencyKeyReused(RequestError):
+    """The Idempotency-Key stands for another request."""
+
+
 class Unauthenticated(RequestError):
     """The request brings no valid key."""
 
@@ -45,6 +49,10 @@ class WrongContentType(RequestError):
 
 class MalformedUpload(RequestError):
     """The request body breaks the rules of multipart/form-data or ends too early."""
+
+
+class WrongParameter(RequestError):
+    """A parameter of the request has a value that it cannot have."""
 
 
 class WrongFields(RequestError):
@@ -86,6 +94,7 @@ STATUS_BY_ERROR: Mapping[type[DeepscreenError], HTTPStatus] = MappingProxyType(
         errors.UndecodableMedia: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.DecodeTimeout: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.DecoderCrashed: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.WorkerDied: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.WeightsError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.ManifestInvalid: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.WeightsMissing: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -103,10 +112,12 @@ STATUS_BY_ERROR: Mapping[type[DeepscreenError], HTTPStatus] = MappingProxyType(
         errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
         RequestError: HTTPStatus.BAD_REQUEST,
         NoSuchResult: HTTPStatus.NOT_FOUND,
+        IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
         Unauthenticated: HTTPStatus.UNAUTHORIZED,
         RoleForbidden: HTTPStatus.FORBIDDEN,
         WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         MalformedUpload: HTTPStatus.BAD_REQUEST,
+        WrongParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
         WrongFields: HTTPStatus.UNPROCESSABLE_ENTITY,
         UploadStalled: HTTPStatus.REQUEST_TIMEOUT,
         HostNotAllowed: HTTPStatus.MISDIRECTED_REQUEST,
@@ -155,6 +166,14 @@ def internal_problem(request_id: str) -> Problem:
         detail="The log of the service says more under this request id.",
         instance=_instance(request_id),
     )
+
+
+def problem_of_failure(error_type: str | None, message: str | None, request_id: str) -> Problem:
+    """Why a screening failed, told as if it had just been."""
+    kind = next((kind for kind in STATUS_BY_ERROR if kind.__name__ == error_type), None)
+    if kind is None or kind is errors.Overloaded:
+        return internal_problem(request_id)
+    return problem_of(kind(message or ""), request_id)
 
 
 def error_response(error: DeepscreenError, request_id: str) -> JSONResponse:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from deepscreen.api.app import create_app
-from deepscreen.api.results import open_data_folder
+from deepscreen.api.data_folder import open_data_folder
 from deepscreen.api.service import DeskFactory
 from deepscreen.errors import ConfigError
 from deepscreen.screening import ScreeningDesk
@@ -54,13 +54,14 @@ def check_bind(host: str, *, has_keys: bool, allow_unauthenticated_network: bool
 def serve(
     settings: Settings,
     *,
-    desk_factory: DeskFactory = ScreeningDesk.build,
+    desk_factory: DeskFactory | None = ScreeningDesk.build,
     announce: Callable[[str], None] = logger.info,
 ) -> None:
-    """Serves until SIGINT or SIGTERM; *announce* is told the URL, with the real port where ``port`` is 0.
+    """Serves until SIGINT or SIGTERM; without a *desk_factory*, workers elsewhere screen.
 
-    Raises ConfigError where the address cannot be used, and what kept the desk from being built (WeightsError and
-    others): a service that cannot screen does not stay up.
+    *announce* is told the URL, with the real port where ``port`` is 0. Raises ConfigError where the address cannot be
+    used, and what kept the desk from being built (WeightsError and others): a service that cannot screen does not stay
+    up.
     """
     has_keys = _check_store(settings)
     check_bind(settings.host, has_keys=has_keys, allow_unauthenticated_network=settings.allow_unauthenticated_network)
@@ -71,6 +72,7 @@ def serve(
     failures: list[BaseException] = []
 
     def build_or_stop(settings: Settings) -> ScreeningDesk:
+        assert desk_factory is not None
         try:
             return desk_factory(settings)
         except BaseException as error:
@@ -79,7 +81,7 @@ def serve(
             raise
 
     with _listen(settings) as listener:
-        server = uvicorn.Server(_configure(settings, build_or_stop))
+        server = uvicorn.Server(_configure(settings, build_or_stop if desk_factory else None))
         announce(_url(listener))
         with _signals_end(server):
             server.run(sockets=[listener])
@@ -87,7 +89,7 @@ def serve(
         raise failures[0]
 
 
-def _configure(settings: Settings, desk_factory: DeskFactory) -> uvicorn.Config:
+def _configure(settings: Settings, desk_factory: DeskFactory | None) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(settings, desk_factory),
         lifespan="on",

@@ -86,6 +86,11 @@ def append(
     return entry
 
 
+def sha256_of(entry: Entry) -> str:
+    """The hash that the next entry names."""
+    return hashlib.sha256(rfc8785.dumps(entry.model_dump())).hexdigest()
+
+
 def entries(
     connection: Connection, *, after: int = 0, limit: int = ROWS_AT_ONCE, subject: str | None = None
 ) -> list[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import os
 import re
@@ -51,7 +52,7 @@ class BlobStore:
         """Keeps a copy of the file at *path*, whose sha256 the caller has measured."""
         with _told_as_store_errors():
             if self._is_local:
-                self._link_in(sha256, lambda file: shutil.copyfile(path, file))
+                self._link_in(sha256, functools.partial(_link_or_copy, path))
             elif not self._fs.exists(self._path(sha256)):
                 self._fs.put_file(str(path), self._path(sha256))
 
@@ -144,7 +145,19 @@ class BlobStore:
 
 
 def _make_folders(folder: Path) -> None:
-    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    for missing in reversed(
+        [f for f in (folder, *folder.parents) if not f.exists()]
+    ):  # a mode is for the last one only
+        missing.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """A second name for the same content costs nothing; where the file system has none, a copy."""
+    target.unlink()
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _sync(path: Path) -> None:

@@ -87,6 +87,19 @@ def revoke_key(database: Database, key_id: str, *, actor: str) -> None:
         audit.append(database, connection, actor=actor, act=KEY_REVOKED, subject=key_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: a key's id and role, or the machine's own user where no keys are in use."""
+
+    id: str
+    role: Role
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether items of everybody are open to this caller; an examiner sees its own and those of its cases."""
+        return self.role is not Role.EXAMINER
+
+
 class KeyRing:
     """Tells whose a token is. What was proven once is remembered as a hash; the key's state is looked up every time."""
 

@@ -74,10 +74,14 @@ computations = Table(
     Column("lease_holder", String(100)),  # the worker that has it
     Column("lease_token", ID),  # of this one hand-over: a worker that lost the lease cannot write
     Column("lease_expires_at", Float),
-    Column("worker_deaths", Integer, nullable=False),
-    Column("is_alone", Boolean, nullable=False),  # a worker died on it: nothing else runs beside its next try
+    Column("not_before", Float),  # it is tried again then: the store did not answer
+    Column("postponed", Integer, nullable=False),  # how often that was
+    Column("is_alone", Boolean, nullable=False),  # its worker died: nothing else runs beside its next try
+    Column("deaths_alone", Integer, nullable=False),  # how many workers died on it while they did nothing else
     Column("record_sha256", SHA256),
     Column("thumbnail_sha256", SHA256),
+    Column("kind", String(16)),  # kind and verdict repeat the record, to be searched by
+    Column("verdict", String(32)),
     Column("stage_milliseconds", JSON),
     Column("error_type", String(100)),
     Column("error_message", Text),
@@ -94,6 +98,8 @@ screenings = Table(
     Column("filename", Text),
     Column("created_at", Float, nullable=False),
     Column("created_by", ID, nullable=False),
+    # When it joined a computation of somebody else; its end is not shown sooner than if it had been computed anew.
+    Column("joined_at", Float),
     Column("idempotency_key", String(200)),
     Column("cancelled_at", Float),
     Column("deleted_at", Float),  # what remains is the tombstone: ids, hash and times
@@ -129,7 +135,7 @@ workers = Table(
     metadata,
     Column("id", String(100), primary_key=True),
     Column("method_digest", SHA256, nullable=False),
-    Column("device_class", String(16), nullable=False),
+    Column("about", JSON, nullable=False),  # by what it screens, as /info tells it
     Column("started_at", Float, nullable=False),
     Column("lease_expires_at", Float, nullable=False),
 )
