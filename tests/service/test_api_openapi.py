@@ -37,6 +37,11 @@ def test_every_route_is_documented() -> None:
         ("get", "/v1/screenings/{screening_id}"),
         ("get", "/v1/screenings/{screening_id}/record"),
         ("get", "/v1/screenings/{screening_id}/evidence/{name}"),
+        ("get", "/v1/screenings"),
+        ("delete", "/v1/screenings/{screening_id}"),
+        ("post", "/v1/screenings/{screening_id}/cancel"),
+        ("post", "/v1/screenings/{screening_id}/retry"),
+        ("get", "/v1/audit"),
         ("get", "/info"),
         ("get", "/livez"),
         ("get", "/readyz"),
@@ -46,7 +51,7 @@ def test_every_route_is_documented() -> None:
 @pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=lambda value: str(value)[:40])
 def test_every_error_is_documented_as_a_problem_with_an_example(path: str, method: str, operation: dict) -> None:
     errors = {status: entry for status, entry in operation["responses"].items() if status >= "400"}
-    assert {"403", "421", "500"} <= set(errors)
+    assert {"401", "403", "421", "500"} <= set(errors)
     for status, entry in errors.items():
         if status == "default":
             continue
