@@ -15,7 +15,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from deepscreen.api import http_errors, routes_screenings, routes_service
+from deepscreen.api import http_errors, routes_cases, routes_screenings, routes_service
 from deepscreen.api.data_folder import open_data_folder
 from deepscreen.api.middleware import RequestShell
 from deepscreen.api.service import DeskFactory, Service
@@ -82,6 +82,7 @@ def create_app(settings: Settings, desk_factory: DeskFactory | None = ScreeningD
         openapi_url=None,  # a route of our own asks for a key first
     )
     app.include_router(routes_screenings.router)
+    app.include_router(routes_cases.router)
     app.include_router(routes_service.router)
     app.add_middleware(RequestShell, names=(settings.host, *settings.public_names))
     http_errors.install(app)

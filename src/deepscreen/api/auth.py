@@ -14,6 +14,7 @@ from deepscreen.store.keys import ApiKey, Caller, KeyRing, Role
 
 ALL_ROLES = frozenset(Role)
 WRITERS = frozenset({Role.EXAMINER, Role.ADMIN})
+REVIEWERS = frozenset({Role.REVIEWER, Role.ADMIN})
 AUDITORS = frozenset({Role.AUDITOR, Role.ADMIN})
 OWNERS = frozenset({Role.ADMIN})
 LOCAL_ID = "local"  # the actor of a service without keys

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from deepscreen.api.http_errors import ResultDamaged, problem_of_failure
-from deepscreen.api.wire import EvidenceLink, Failure, ScreeningEnvelope, ScreeningSummary
+from deepscreen.api.wire import EvidenceLink, Failure, ReviewInfo, ScreeningEnvelope, ScreeningSummary
 from deepscreen.errors import BlobDamaged
-from deepscreen.record import Evidence, Screening
+from deepscreen.record import Evidence, Screening, Verdict
 from deepscreen.store.blobs import BlobStore
 from deepscreen.store.computations import State
+from deepscreen.store.reviews import Review, review_of
 from deepscreen.store.screenings import Item
+from deepscreen.store.store import Store
 
 
 def path_of(item: Item) -> str:
@@ -20,10 +22,10 @@ def path_of(item: Item) -> str:
     return f"/v1/screenings/{item.id}"
 
 
-def envelope(item: Item, blobs: BlobStore) -> ScreeningEnvelope:
+def envelope(item: Item, store: Store) -> ScreeningEnvelope:
     """The screening as it stands; raises ResultDamaged where its record is not what was written."""
     path = path_of(item)
-    screening = record_of(item, blobs)[1] if item.record_sha256 is not None else None
+    screening = record_of(item, store.blobs)[1] if item.record_sha256 is not None else None
     return ScreeningEnvelope(
         id=item.id,
         state=item.state,
@@ -32,6 +34,7 @@ def envelope(item: Item, blobs: BlobStore) -> ScreeningEnvelope:
         created_at=datetime.fromtimestamp(item.created_at, UTC),
         screening=screening,
         failure=failure(item),
+        review=review_info(review_of(store.database, item)),
         record_href=f"{path}/record" if screening is not None else None,
         evidence=tuple(
             EvidenceLink(name=e.name, href=f"{path}/evidence/{e.name}", sha256=e.sha256)
@@ -56,6 +59,19 @@ def summary(item: Item) -> ScreeningSummary:
             "method_digest": item.method_digest,
             "href": path_of(item),
         }
+    )
+
+
+def review_info(review: Review | None) -> ReviewInfo | None:
+    """A review on the wire."""
+    if review is None:
+        return None
+    return ReviewInfo(
+        decision=review.decision,
+        verdict=Verdict(review.verdict),
+        reason=review.reason,
+        reviewer=review.reviewer,
+        reviewed_at=datetime.fromtimestamp(review.reviewed_at, UTC),
     )
 
 

@@ -11,6 +11,7 @@ from deepscreen.api.http_errors import (
     MalformedUpload,
     NoSuchResult,
     NotReady,
+    ResultFinal,
     RoleForbidden,
     Unauthenticated,
     UploadStalled,
@@ -50,6 +51,7 @@ EXAMPLE_REQUEST_ID = "3c1f0e9b7a5d2846"
 
 ERROR_EXAMPLES: tuple[DeepscreenError, ...] = (
     MalformedUpload("the body ended before its closing boundary; send the file again"),
+    ResultFinal("this result was reviewed; it is final"),
     RoleForbidden("the role of this key is auditor; this needs one of: admin, examiner"),
     Unauthenticated("the key is unknown, expired or revoked"),
     ForeignOrigin("requests from pages of 'https://example.org' are refused"),

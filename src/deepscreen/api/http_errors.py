@@ -35,6 +35,10 @@ class IdempotencyKeyReused(RequestError):
     """The Idempotency-Key stands for another request."""
 
 
+class ResultFinal(RequestError):
+    """The result was reviewed before and is final."""
+
+
 class Unauthenticated(RequestError):
     """The request brings no valid key."""
 
@@ -113,6 +117,7 @@ STATUS_BY_ERROR: Mapping[type[DeepscreenError], HTTPStatus] = MappingProxyType(
         RequestError: HTTPStatus.BAD_REQUEST,
         NoSuchResult: HTTPStatus.NOT_FOUND,
         IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+        ResultFinal: HTTPStatus.CONFLICT,
         Unauthenticated: HTTPStatus.UNAUTHORIZED,
         RoleForbidden: HTTPStatus.FORBIDDEN,
         WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import json
 import re
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
-from deepscreen.api.context import Anyone, Owner, ServiceDep, Writer
+from deepscreen.api.context import Anyone, Owner, Reviewer, ServiceDep, Writer
 from deepscreen.api.documented import (
     LOCATION_HEADER,
     NOT_MODIFIED,
@@ -21,21 +24,24 @@ from deepscreen.api.documented import (
     documented_envelope,
 )
 from deepscreen.api.envelopes import envelope, evidence_of, path_of, record_of, summary
-from deepscreen.api.examples import example_screening
+from deepscreen.api.examples import EXAMPLE_ID, example_screening
 from deepscreen.api.http_errors import (
     NoSuchResult,
     ResultDamaged,
+    ResultFinal,
+    RoleForbidden,
     WrongParameter,
     problem_of_failure,
     problem_response,
 )
 from deepscreen.api.service import Service
-from deepscreen.api.wire import DeletionCertificate, ScreeningEnvelope, ScreeningPage
+from deepscreen.api.wire import DeletionCertificate, ReviewRequest, ScreeningEnvelope, ScreeningPage
 from deepscreen.errors import BlobDamaged
 from deepscreen.record import Verdict
 from deepscreen.store import acts, audit
 from deepscreen.store.computations import State
 from deepscreen.store.keys import Caller
+from deepscreen.store.reviews import AlreadyReviewed, OwnWork, review
 from deepscreen.store.screenings import Filters, Item
 
 # The same address always gives the same bytes, so a client may keep them, but not share them.
@@ -44,6 +50,12 @@ WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})\b")
 MOST_PER_PAGE = 200
 ID, SHA256 = r"^[0-9a-f]{32}$", r"^[0-9a-f]{64}$"
 
+EVENTS = {
+    "text/event-stream": {
+        "schema": {"type": "string"},
+        "example": f'event: state\ndata: {{"id": "{EXAMPLE_ID}", "state": "done"}}\n\n',
+    }
+}
 EXAMPLE_RECORD = example_screening().model_dump(mode="json")
 
 router = APIRouter(tags=["screenings"])
@@ -103,7 +115,7 @@ async def create_screening(
     response.headers.update(headers)
     if item.state in {State.QUEUED, State.RUNNING}:
         response.status_code = HTTPStatus.ACCEPTED
-    return await asyncio.to_thread(envelope, item, service.store.blobs)
+    return await asyncio.to_thread(envelope, item, service.store)
 
 
 @router.get("/v1/screenings", summary="A list of screenings, the newest first", responses=documented())
@@ -135,7 +147,7 @@ def read_screening(screening_id: str, service: ServiceDep, caller: Anyone) -> Sc
     item = service.get(screening_id, caller)
     if item.record_sha256 is not None:
         _log(service, caller, acts.SCREENING_VIEWED, item)
-    return envelope(item, service.store.blobs)
+    return envelope(item, service.store)
 
 
 @router.delete(
@@ -161,7 +173,7 @@ def delete_screening(
 def cancel_screening(screening_id: str, service: ServiceDep, caller: Writer) -> ScreeningEnvelope:
     """Has no effect on one that has ended."""
     service.get(screening_id, caller)
-    return envelope(service.screenings.cancel(screening_id, caller), service.store.blobs)
+    return envelope(service.screenings.cancel(screening_id, caller), service.store)
 
 
 @router.post(
@@ -175,7 +187,40 @@ def retry_screening(screening_id: str, service: ServiceDep, caller: Writer) -> S
     service.get(screening_id, caller)
     item = service.screenings.retry(screening_id, caller, method_digest=service.method().method_digest)
     service.wake()
-    return envelope(item, service.store.blobs)
+    return envelope(item, service.store)
+
+
+@router.post(
+    "/v1/screenings/{screening_id}/review",
+    status_code=HTTPStatus.CREATED,
+    summary="Accept or override a result, which makes it final",
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+def review_screening(
+    screening_id: str, service: ServiceDep, caller: Reviewer, wanted: Annotated[ReviewRequest, Body()]
+) -> ScreeningEnvelope:
+    """Two persons: whoever sent the file cannot review it. The record stays as it is; the review stands beside it."""
+    item = _done(service.get(screening_id, caller))
+    verdict = wanted.verdict or Verdict(str(item.verdict))
+    try:
+        review(service.store.database, item, caller, decision=wanted.decision, verdict=verdict, reason=wanted.reason)
+    except OwnWork:
+        raise RoleForbidden("who sent a file cannot review its result; it takes a second person") from None
+    except AlreadyReviewed:
+        raise ResultFinal("this result was reviewed; it is final") from None
+    return envelope(item, service.store)
+
+
+@router.get(
+    "/v1/screenings/{screening_id}/events",
+    summary="State changes as server-sent events",
+    response_class=StreamingResponse,
+    responses={200: {"description": "Events named `state`.", "content": EVENTS}, **documented(HTTPStatus.NOT_FOUND)},
+)
+async def read_events(screening_id: str, service: ServiceDep, caller: Anyone) -> StreamingResponse:
+    """Sends an event `state` with id and state at once and at each change, and ends with the screening."""
+    first = await asyncio.to_thread(service.get, screening_id, caller)
+    return StreamingResponse(_events(service, caller, first), media_type="text/event-stream")
 
 
 @router.get(
@@ -222,6 +267,19 @@ def read_evidence(screening_id: str, name: str, request: Request, service: Servi
         raise ResultDamaged(f"screening {item.id}: evidence {name}: {error}") from error
     _log(service, caller, acts.EVIDENCE_DOWNLOADED, item, sha256=entry.sha256)
     return _immutable(request, content, "image/png", entry.sha256)
+
+
+async def _events(service: Service, caller: Caller, item: Item) -> AsyncIterator[str]:
+    told: State | None = None
+    while True:
+        if item.state is not told:
+            told = item.state
+            yield f"event: state\ndata: {json.dumps({'id': item.id, 'state': told.value})}\n\n"
+        if told not in {State.QUEUED, State.RUNNING}:
+            return
+        item = await service.next_state(item, caller)
+        if item.state is told:
+            yield ": still\n\n"  # a comment: keeps proxies from closing the connection, and notices a client that left
 
 
 def _done(item: Item) -> Item:

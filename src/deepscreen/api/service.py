@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import socket
@@ -24,6 +25,7 @@ from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
 from deepscreen.store import screenings
 from deepscreen.store.audit import Signer
+from deepscreen.store.cases import Cases
 from deepscreen.store.computations import Queue, State
 from deepscreen.store.keys import Caller, KeyRing
 from deepscreen.store.screenings import Item, KeyReused, NotThere, Screenings
@@ -33,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 DeskFactory = Callable[[Settings], ScreeningDesk]
 LOOK_SECONDS = 0.25  # how often a waiting request looks whether a worker elsewhere has ended its screening
+EVENT_SECONDS = 1.0  # how often a client of events hears something, and a worker elsewhere is looked after
 CHECKPOINT_SECONDS = 60.0
 
 
@@ -50,6 +53,7 @@ class Service:
             max_deaths_alone=settings.max_deaths_alone,
         )
         self.screenings = Screenings(store, self.queue)
+        self.cases = Cases(store.database)
         self.signer: Signer = store.signer()
         self._uploads = UploadFolder(store.data_dir)
         self._endings = Endings()
@@ -103,6 +107,16 @@ class Service:
                         raise ClientGone
         finally:
             gone.cancel()
+
+    async def next_state(self, item: Item, caller: Caller) -> Item:
+        """*item* when it has ended, or as it stands a while later."""
+        with self._endings.watch(item.computation_id) as ended:
+            now = await asyncio.to_thread(self.get, item.id, caller)
+            if now.state is not item.state:
+                return now
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), EVENT_SECONDS)
+        return await asyncio.to_thread(self.get, item.id, caller)
 
     def get(self, screening_id: str, caller: Caller) -> Item:
         """One screening; raises NoSuchResult where the caller has none of this id."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deepscreen.engine.about import MethodInfo
-from deepscreen.record import Screening
+from deepscreen.record import Screening, Verdict
 from deepscreen.settings import Limits, VerdictPolicy
 from deepscreen.store.audit import Entry
 from deepscreen.store.computations import State
+from deepscreen.store.reviews import Decision
 
 OUTGOING_STATEMENT = "Nothing leaves this machine: the service opens no outgoing connection."
 
@@ -58,9 +59,69 @@ class ScreeningEnvelope(_Wire):
     created_at: datetime = Field(description="When the upload was complete, UTC.")
     screening: Screening | None = Field(None, description="The record, once it is done.")
     failure: Failure | None = Field(None, description="The reason, where it failed.")
+    review: ReviewInfo | None = Field(None, description="With it the result is final; none: not reviewed yet.")
     record_href: str | None = Field(None, description="Path of the record as canonical JSON, byte for byte.")
     evidence: tuple[EvidenceLink, ...]
     stage_milliseconds: dict[str, float] = Field(description="How long each stage of this screening took.")
+
+
+class ReviewRequest(_Wire):
+    """A reviewer's decision: the verdict stands, or another one does for a reason."""
+
+    decision: Decision
+    verdict: Verdict | None = Field(None, description="The verdict that overrides; only with `override`.")
+    reason: str = Field("", max_length=4000, description="Why; needed with `override`.")
+
+    @model_validator(mode="after")
+    def _override_says_what_and_why(self) -> ReviewRequest:
+        if (self.decision is Decision.OVERRIDE) != (self.verdict is not None):
+            raise ValueError("want a verdict with override, and none with accept")
+        if self.decision is Decision.OVERRIDE and not self.reason.strip():
+            raise ValueError("want a reason with override")
+        return self
+
+
+class ReviewInfo(_Wire):
+    """A review: with it the result is final."""
+
+    decision: Decision
+    verdict: Verdict
+    reason: str
+    reviewer: str = Field(description="Id of the reviewer's key.")
+    reviewed_at: datetime
+
+
+class NewCase(_Wire):
+    """A case to be opened."""
+
+    name: str = Field(min_length=1, max_length=200)
+    notes: str = Field("", max_length=100_000)
+
+
+class CaseChange(_Wire):
+    """What shall be different; what is not given stays."""
+
+    name: str | None = Field(None, min_length=1, max_length=200)
+    notes: str | None = Field(None, max_length=100_000)
+    closed: bool | None = None
+
+
+class CaseInfo(_Wire):
+    """A case."""
+
+    id: str
+    name: str
+    notes: str
+    created_at: datetime
+    created_by: str = Field(description="Id of the key that opened it.")
+    closed_at: datetime | None
+    members: tuple[str, ...] = Field(description="Ids of the keys that work on it.")
+
+
+class CaseList(_Wire):
+    """Cases from the newest to the oldest."""
+
+    cases: tuple[CaseInfo, ...]
 
 
 class ScreeningSummary(_Wire):

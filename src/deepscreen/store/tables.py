@@ -122,10 +122,10 @@ reviews = Table(
     "reviews",
     metadata,
     Column("screening_id", ID, ForeignKey("screenings.id"), primary_key=True),
-    Column("reviewer", ID, primary_key=True),
-    Column("computation_id", SHA256, nullable=False),  # what was reviewed: a retry is another result
+    Column("computation_id", SHA256, primary_key=True),  # what was reviewed: a retry is another result
+    Column("reviewer", ID, nullable=False),
     Column("decision", String(16), nullable=False),
-    Column("verdict", String(32)),
+    Column("verdict", String(32), nullable=False),
     Column("reason", Text, nullable=False),
     Column("reviewed_at", Float, nullable=False),
 )

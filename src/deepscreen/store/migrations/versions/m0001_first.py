@@ -125,12 +125,12 @@ def upgrade() -> None:
     op.create_table(
         "reviews",
         sa.Column("screening_id", sa.String(length=32), nullable=False),
-        sa.Column("reviewer", sa.String(length=32), nullable=False),
         sa.Column("computation_id", sa.String(length=64), nullable=False),
+        sa.Column("reviewer", sa.String(length=32), nullable=False),
         sa.Column("decision", sa.String(length=16), nullable=False),
-        sa.Column("verdict", sa.String(length=32), nullable=True),
+        sa.Column("verdict", sa.String(length=32), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("reviewed_at", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(["screening_id"], ["screenings.id"], name=op.f("fk_reviews_screening_id")),
-        sa.PrimaryKeyConstraint("screening_id", "reviewer", name=op.f("pk_reviews")),
+        sa.PrimaryKeyConstraint("screening_id", "computation_id", name=op.f("pk_reviews")),
     )
