@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     catalogue: Path | None = Field(
         None, description="TOML file of plug-in detectors, see docs/catalogue.md (default: no plug-ins)."
     )
+    audio_aasist: bool = Field(
+        False, description="Also asks AASIST as published of wide-band speech; slow, and it never decides."
+    )
     host: str = Field("127.0.0.1", description="Address that `serve` binds to; loopback, unless allowed.")
     port: int = Field(8321, ge=0, le=65535, description="Port that `serve` binds to.")
     allow_unauthenticated_network: bool = Field(
@@ -107,6 +110,11 @@ class Settings(BaseSettings):
         if self.data_dir is None and (self.database_url or self.blob_url):
             raise ValueError("database_url and blob_url need a data_dir beside them, for the signing key and uploads")
         return self
+
+    @property
+    def switched_on(self) -> frozenset[str]:
+        """Detectors that are off by default and are to run."""
+        return frozenset({"audio_aasist"} if self.audio_aasist else ())
 
     def digest(self) -> str:
         """Sha256 of the settings that can change a record (limits and policy), over canonical JSON."""
