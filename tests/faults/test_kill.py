@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import random
 import secrets
 import threading
 import time
@@ -29,7 +30,8 @@ from deepscreen.store.verify import verify
 
 LEASE_SECONDS = 3
 LIMITS = Limits(max_bytes=2_000_000)
-ENDED_WITHIN_SECONDS = 240.0
+ENDED_WITHIN_SECONDS = 1200.0
+LONGEST_PAUSE_SECONDS = 0.3  # between two files, so that they come in while there is killing
 
 
 def media(number: int) -> bytes:
@@ -92,7 +94,11 @@ def expected(desk: ScreeningDesk, folder: Path, content: bytes) -> bytes | str:
 
 
 def send_all(client: Client, count: int) -> dict[str, bytes]:
-    return {client.send(f"item-{number}", media(number)): media(number) for number in range(count)}
+    sent = {}
+    for number in range(count):
+        sent[client.send(f"item-{number}", media(number))] = media(number)
+        time.sleep(LONGEST_PAUSE_SECONDS * random.random())
+    return sent
 
 
 def wait_until_all_ended(client: Client, ids: list[str]) -> None:
@@ -158,7 +164,7 @@ def test_service_is_killed(
     settings: Settings, environment: dict[str, str], scale: Scale, undisturbed: ScreeningDesk, tmp_path: Path
 ) -> None:
     parts = [Part("serve", environment, tmp_path / "log")]
-    sent = run_and_kill(parts, scale, longest_wait_seconds=6)
+    sent = run_and_kill(parts, scale, longest_wait_seconds=1.5)
     assert parts[0].starts == scale.kills + 1
     check_all(settings, sent, undisturbed, tmp_path)
 
@@ -169,5 +175,5 @@ def test_api_workers_or_all_are_killed(
     settings: Settings, environment: dict[str, str], scale: Scale, undisturbed: ScreeningDesk, tmp_path: Path
 ) -> None:
     parts = [Part(kind, environment, tmp_path / f"log-{n}") for n, kind in enumerate(("api", "worker", "worker"))]
-    sent = run_and_kill(parts, scale, longest_wait_seconds=6)
+    sent = run_and_kill(parts, scale, longest_wait_seconds=1.5)
     check_all(settings, sent, undisturbed, tmp_path)

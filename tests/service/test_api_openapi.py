@@ -50,6 +50,7 @@ def test_every_route_is_documented() -> None:
         ("put", "/v1/cases/{case_id}/members/{key_id}"),
         ("delete", "/v1/cases/{case_id}/members/{key_id}"),
         ("get", "/v1/audit"),
+        ("get", "/metrics"),
         ("get", "/info"),
         ("get", "/livez"),
         ("get", "/readyz"),

@@ -6,7 +6,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from deepscreen.api.context import Anyone, Auditor, ServiceDep
@@ -15,6 +15,8 @@ from deepscreen.api.wire import AuditPage, Health, PlacesInfo, ServiceInfo
 from deepscreen.store import audit
 
 MOST_ENTRIES = 1000
+METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
+METRICS = {"text/plain": {"schema": {"type": "string"}, "example": 'deepscreen_computations{state="queued"} 0.0'}}
 router = APIRouter(tags=["service"])
 
 
@@ -36,6 +38,19 @@ def read_info(service: ServiceDep, _: Anyone) -> ServiceInfo:
         max_waiting=settings.max_waiting,
     )
     return ServiceInfo(**dict(method), limits=settings.limits, policy=settings.policy, places=places)
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={200: {"description": "Prometheus' text format.", "content": METRICS}, **documented()},
+)
+def read_metrics(service: ServiceDep, _: Anyone) -> Response:
+    """Gives times of stages, ends of screenings, readings for each detector, the queue and the device's memory."""
+    queued, running = service.queue.depth()
+    page = service.metrics.page(queued=queued, running=running, waiting=service.admission.taken)
+    return Response(page, media_type=METRICS_TYPE)
 
 
 @router.get("/v1/audit", summary="The audit log", responses=documented())

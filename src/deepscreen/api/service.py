@@ -17,9 +17,10 @@ from deepscreen.api.auth import Doorkeeper
 from deepscreen.api.data_folder import UploadFolder
 from deepscreen.api.endings import Endings
 from deepscreen.api.http_errors import IdempotencyKeyReused, NoSuchResult, NotReady
+from deepscreen.api.metrics import Metrics
 from deepscreen.api.uploads import receive_upload
 from deepscreen.engine.about import MethodInfo, method_info
-from deepscreen.engine.worker import Worker
+from deepscreen.engine.worker import Ended, Worker
 from deepscreen.errors import StoreError
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
@@ -57,6 +58,7 @@ class Service:
         self.signer: Signer = store.signer()
         self._uploads = UploadFolder(store.data_dir)
         self._endings = Endings()
+        self.metrics = Metrics()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="desk-loader")
         self._loading = None if desk_factory is None else self._loader.submit(self._load, desk_factory)
 
@@ -189,9 +191,11 @@ class Service:
             raise error.with_traceback(None)
         return loading.result()
 
-    def _on_end(self, computation_id: str, seconds: float) -> None:
-        self.admission.took(seconds)
-        self._endings.tell(computation_id)
+    def _on_end(self, ended: Ended) -> None:
+        self.metrics.count(ended)
+        if ended.screened is not None:
+            self.admission.took(sum(ended.screened.stage_seconds.values()))
+        self._endings.tell(ended.computation_id)
 
 
 def _own_worker_id(store: Store) -> str:

@@ -7,6 +7,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,18 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.25  # how soon work that another process queued is noticed
 RETRY_SECONDS = 1.0  # between tries to reach a store that does not answer
 INTERNAL_ERROR = "InternalError"
-Watcher = Callable[[str, float], None]  # is told the computation's id and the seconds that it took
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a computation ended, and what was screened, where anything was."""
+
+    computation_id: str
+    outcome: Outcome
+    screened: Screened | None
+
+
+Watcher = Callable[[Ended], None]
 
 
 def new_worker_id() -> str:
@@ -41,7 +53,7 @@ class Worker:
         *,
         about: dict[str, Any],
         worker_id: str | None = None,
-        on_end: Watcher = lambda _id, _seconds: None,
+        on_end: Watcher = lambda _: None,
     ) -> None:
         self.id = worker_id or new_worker_id()
         self._store, self._desk, self._queue = store, desk, queue
@@ -110,16 +122,16 @@ class Worker:
 
     def _run(self, claim: Claim) -> None:
         try:
-            outcome, seconds = self._compute(claim)
+            outcome, screened = self._compute(claim)
         except StoreError as error:
             logger.warning("computation %s is put off: %s", claim.id[:12], error)
             self._persist(lambda: self._queue.postpone(claim))
             return
         if self._persist(lambda: self._queue.finish(claim, outcome, worker=self.id)) is False:
             logger.warning("computation %s was taken over by another worker", claim.id[:12])
-        self._on_end(claim.id, seconds)
+        self._on_end(Ended(claim.id, outcome, screened))
 
-    def _compute(self, claim: Claim) -> tuple[Outcome, float]:
+    def _compute(self, claim: Claim) -> tuple[Outcome, Screened | None]:
         try:
             with self._store.blobs.as_file(claim.media_sha256, self._scratch) as path:
                 screened = self._screen(claim, path)
@@ -128,11 +140,11 @@ class Worker:
                 raise
             failed = Outcome(State.FAILED, error_type=type(error).__name__, error_message=str(error))
             logger.info("not screened %s: %s", claim.media_sha256[:12], type(error).__name__)
-            return failed, 0.0
+            return failed, None
         except Exception:  # one file's failure is its own; the worker goes on
             logger.exception("computation %s failed", claim.id[:12])
-            return Outcome(State.FAILED, error_type=INTERNAL_ERROR, error_message="see the log"), 0.0
-        return self._keep(screened), sum(screened.stage_seconds.values())
+            return Outcome(State.FAILED, error_type=INTERNAL_ERROR, error_message="see the log"), None
+        return self._keep(screened), screened
 
     def _screen(self, claim: Claim, path: Path) -> Screened:
         limits = self._desk.settings.limits
