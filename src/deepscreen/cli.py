@@ -25,6 +25,7 @@ from deepscreen import (
     cli_keys,
     cli_maps,
     cli_peers,
+    cli_spans,
     cli_store,
     cli_weights,
     cli_worker,
@@ -52,6 +53,7 @@ app.command("calibrate")(cli_calibrate.calibrate)
 app.command("evaluate")(cli_evaluate.evaluate)
 app.command("evaluate-attacks")(cli_attacks.evaluate_attacks)
 app.command("evaluate-maps")(cli_maps.evaluate_maps)
+app.command("evaluate-spans")(cli_spans.evaluate_spans)
 app.command("peers")(cli_peers.peers)
 app.command("verify")(cli_store.verify)
 app.command("worker")(cli_worker.worker)

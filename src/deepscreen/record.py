@@ -94,7 +94,10 @@ class TimelineSpan(_Record):
 
     start_seconds: float
     end_seconds: float
-    spoof_logit: float
+    spoof_logit: float = Field(
+        description="Local log-odds. Of a suspicious span of a clip that is no spoof as a whole: by how much it stands "
+        "out from what lies before and after it."
+    )
     detector: str | None = Field(None, description="Whose log-odds these are; null in records of older versions.")
     track_id: int | None = Field(None, description="Face track, or null for the whole frame or the sound.")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -140,8 +140,10 @@ class ScreeningDesk:
         with bench.stage("faces"):
             faces = self._locate_faces(still.pixels)
 
+        picture = ImageSample(still, faces)  # one object: what its detectors share is computed once
+
         def sample() -> ImageSample:
-            return ImageSample(still, faces)
+            return picture
 
         with bench.stage("detect"):
             outcomes = self._score("image", sample)
@@ -155,9 +157,12 @@ class ScreeningDesk:
         limits = self.settings.limits
         plan = SamplingPlan.over(duration, frames_per_second=limits.frames_per_second, max_frames=limits.max_frames)
 
+        def frames_at(times: Sequence[float]) -> Iterator[FrameSample]:
+            frames = self._decoder.frames(intake, SamplingPlan(tuple(times)))
+            return self._with_faces(prefetched(frames, ahead=FRAMES_AHEAD), bench)
+
         def sample() -> ClipSample:
-            frames = prefetched(self._decoder.frames(intake, plan), ahead=FRAMES_AHEAD)
-            return ClipSample(self._with_faces(frames, bench), duration)
+            return ClipSample(frames_at(plan.times_seconds), duration, closer=frames_at)
 
         with bench.stage("detect"):
             outcomes = self._score("video", sample)

@@ -44,8 +44,8 @@ class SmallClip:
         self._layers = torch.randn(12, 768, generator=generator)
         self.device, self.precision, self.batch_size = torch.device("cpu"), "fp32", BATCH_SIZE
 
-    def hidden_states(self, views: Tensor, *, blocks: Sequence[int]) -> tuple[Tensor, ...]:
-        return run_fixed_batches(lambda batch: self._forward(batch, blocks), views, self.batch_size)
+    def hidden_states(self, views: Tensor, *, blocks: Sequence[int], at_least: int = 1) -> tuple[Tensor, ...]:
+        return run_fixed_batches(lambda batch: self._forward(batch, blocks), views, max(self.batch_size, at_least))
 
     def _forward(self, views: Tensor, blocks: Sequence[int]) -> tuple[Tensor, ...]:
         patches = (views.float() / 255 - 0.5).unfold(2, 16, 16).unfold(3, 16, 16)
@@ -87,9 +87,10 @@ class SmallWorkshop(Workshop):
     def head_arrays(self, name: str) -> dict[str, NDArray[np.float64]]:
         rng = np.random.default_rng(sum(name.encode()))
         views = {prefix: random_view_head(rng) for prefix in ("view", "frame")}
-        pools = {"pool_with_face": random_head(rng, 2), "pool_no_face": random_head(rng, 1)}
+        votes = {"face_vote": random_head(rng, 2), "vote_with_face": random_head(rng, 2)}
+        clips = {"clip_face": random_head(rng, CLASS_FEATURES), "vote_no_face": random_head(rng, 1), **votes}
         gate = LinearHead(np.zeros(CLASS_FEATURES), np.ones(CLASS_FEATURES), np.zeros(CLASS_FEATURES), -1.0)  # open
-        return _joined({**views, **pools, "gate": gate})
+        return _joined({**views, **clips, "gate": gate})
 
 
 def random_head(rng: np.random.Generator, size: int) -> LinearHead:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import math
 import weakref
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -149,7 +149,14 @@ def numbers(outcome: Scored | NotScored) -> list[object]:
         return [outcome]
     maps = [(m.values.tobytes(), m.to_source.tobytes(), m.subject, m.faithfulness, m.pts_seconds) for m in outcome.maps]
     spectrograms = [(s.values.tobytes(), s.log_power_db.tobytes(), s.faithfulness) for s in outcome.spectrograms]
-    return [outcome.reading, outcome.timeline, maps, spectrograms, [f.pts_seconds for f in outcome.telling_frames]]
+    return [
+        outcome.reading,
+        outcome.timeline,
+        outcome.moments,
+        maps,
+        spectrograms,
+        [f.pts_seconds for f in outcome.telling_frames],
+    ]
 
 
 def test_good_sample_gives_a_finite_rounded_logit(case: Case) -> None:
@@ -282,6 +289,37 @@ def test_clip_without_faces_is_scored_on_its_own_stratum() -> None:
     assert (without.reading.stratum, with_face.reading.stratum) == ("no_face", "with_face")
     assert {p.track_id for p in without.timeline} == {None}
     assert {p.track_id for p in with_face.timeline} == {None, 0}
+
+
+def test_closer_look_adds_moments_and_leaves_the_clip_as_it_is() -> None:
+    detector, pixels = built("video_clip", "small").detector, portrait()
+    times = tuple(float(k) for k in range(8))
+    asked: list[tuple[float, ...]] = []
+
+    def closer(wanted: Sequence[float]) -> Iterator[FrameSample]:
+        asked.append(tuple(wanted))
+        return iter([FrameSample(Frame(pixels, time, 0), (FACE,), (0,)) for time in wanted])
+
+    without = detector.score(replace(clip(pixels, times=times), duration_seconds=8.0))
+    looked = detector.score(replace(clip(pixels, times=times), duration_seconds=8.0, closer=closer))
+    bare = replace(clip(pixels, times=times), duration_seconds=8.0, closer=closer, wants_evidence=False)
+    assert detector.score(bare) == Scored(looked.reading)  # type: ignore[union-attr]
+    assert isinstance(without, Scored)
+    assert isinstance(looked, Scored)
+    assert (looked.reading, looked.timeline) == (without.reading, without.timeline)
+    assert len(without.moments) == len(times)
+    assert len(asked) == 1
+    assert list(asked[0]) == sorted(set(asked[0]))
+    assert len(looked.moments) == len(times) + len(set(asked[0]) - set(times))
+
+
+def test_frames_that_lie_dense_are_not_looked_at_again() -> None:
+    def closer(wanted: Sequence[float]) -> Iterator[FrameSample]:
+        raise AssertionError(f"asked for {wanted}")
+
+    outcome = built("video_clip", "small").detector.score(replace(clip(portrait()), closer=closer))
+    assert isinstance(outcome, Scored)
+    assert len(outcome.moments) == len(FRAME_TIMES)
 
 
 @pytest.mark.parametrize("name", ["audio_whisper", "audio_aasist"])

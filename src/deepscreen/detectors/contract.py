@@ -7,7 +7,7 @@ Polarity is one: ``spoof_logit`` > 0 supports "synthetic or manipulated".
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -19,6 +19,7 @@ from deepscreen.faces import Face
 from deepscreen.media.samples import Frame, Still, Waveform
 
 Modality = Literal["image", "video", "audio"]
+MOMENT_STRATUM = "moment"  # of a calibration: what it means that a moment of a clip stands out
 LOGIT_DECIMALS = 3  # kernels differ in the last bits by batch size; a record must not
 
 
@@ -34,9 +35,9 @@ class DetectorCard:
     is_plugin: bool = False  # from the user's catalogue: its reading is reported and never decides
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ImageSample:
-    """A picture and the faces found in it, largest first."""
+    """A picture and the faces found in it, largest first. One object a picture: what detectors share hangs on it."""
 
     still: Still
     faces: tuple[Face, ...]
@@ -59,6 +60,8 @@ class ClipSample:
     frames: Iterator[FrameSample]
     duration_seconds: float
     wants_evidence: bool = True  # see ImageSample
+    # More frames of the same clip, at ascending times in seconds; their tracks are others than those of ``frames``.
+    closer: Callable[[Sequence[float]], Iterator[FrameSample]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,7 @@ class Scored:
     timeline: tuple[TimelinePoint, ...] = ()
     spectrograms: tuple[SpectrogramSaliency, ...] = ()
     telling_frames: tuple[Frame, ...] = ()  # video: the frames that `maps` belong to, by pts_seconds
+    moments: tuple[TimelinePoint, ...] = ()  # video: by how much each moment stands out from those around it
 
 
 class Detector(Protocol):

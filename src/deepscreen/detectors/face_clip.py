@@ -11,7 +11,7 @@ from deepscreen.absence import Absence, NotScored
 from deepscreen.detectors.clip_features import ClipFeatures
 from deepscreen.detectors.contract import DetectorCard, ImageSample, Reading, SaliencyMap, Sample, Scored
 from deepscreen.detectors.view_head import ViewHead, faithfulness
-from deepscreen.detectors.views import MIN_FACE_PX, face_view
+from deepscreen.detectors.views import MIN_FACE_PX
 
 if TYPE_CHECKING:
     from deepscreen.detectors.registry import Workshop
@@ -42,18 +42,17 @@ class FaceClip:
             return NotScored(CARD.name, Absence.NOT_APPLICABLE, "reads pictures only")
         if not sample.faces:
             return NotScored(CARD.name, Absence.NO_FACE, "no face was found")
-        faces = [face for face in sample.faces if face.size_px >= MIN_FACE_PX]
-        if not faces:
+        picture = self._features.picture(sample)
+        views = picture.views.faces
+        if not views:
             largest = round(sample.faces[0].size_px)
             return NotScored(
                 CARD.name, Absence.TOO_SMALL, f"largest face {largest} px; {MIN_FACE_PX:.0f} px are needed"
             )
-        views = [face_view(sample.still.pixels, face) for face in faces]
-        tokens = self._features.tokens([view.pixels for view in views])
-        readings = [self._head.read(t) for t in tokens]
+        readings = [self._head.read(tokens) for tokens in picture.faces]
         worst = max(range(len(readings)), key=lambda k: (readings[k][0], -k))
         logit, patches = readings[worst]
-        reading = Reading(CARD.name, logit, n_samples=len(faces))
+        reading = Reading(CARD.name, logit, n_samples=len(views))
         if not sample.wants_evidence:
             return Scored(reading)
         check = faithfulness(self._head, self._features, views[worst].pixels, patches, logit)

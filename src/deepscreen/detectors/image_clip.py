@@ -13,7 +13,7 @@ from deepscreen.detectors.clip_features import ClipFeatures
 from deepscreen.detectors.contract import DetectorCard, ImageSample, Reading, SaliencyMap, Sample, Scored
 from deepscreen.detectors.linear_head import LinearHead
 from deepscreen.detectors.view_head import ViewHead, faithfulness
-from deepscreen.detectors.views import MIN_PICTURE_PX, whole_view
+from deepscreen.detectors.views import MIN_PICTURE_PX
 
 if TYPE_CHECKING:
     from deepscreen.detectors.registry import Workshop
@@ -40,15 +40,15 @@ class ImageClip:
         return CARD
 
     def score(self, sample: Sample) -> Scored | NotScored:
-        """One view, one logit, one map; three passes of the backbone with the faithfulness check."""
+        """One view, one logit, one map; two more views for the faithfulness check."""
         if not isinstance(sample, ImageSample):
             return NotScored(CARD.name, Absence.NOT_APPLICABLE, "reads pictures only")
         still = sample.still
         if min(still.width_px, still.height_px) < MIN_PICTURE_PX:
             size = f"{still.width_px} x {still.height_px}"
             return NotScored(CARD.name, Absence.TOO_SMALL, f"{size} px; at least {MIN_PICTURE_PX} px a side are needed")
-        view = whole_view(still.pixels)
-        tokens = self._features.tokens([view.pixels])[0]
+        picture = self._features.picture(sample)
+        view, tokens = picture.views.whole, picture.whole
         if (beyond := float(self._gate.logit(tokens.classes.ravel()))) > 0:
             detail = (
                 f"no photograph: a drawing, screenshot, document or chart (log-odds {beyond:.1f} above the threshold)"

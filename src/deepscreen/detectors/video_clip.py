@@ -1,20 +1,22 @@
 """``video_clip``: is the clip generated, or a face in it manipulated, and when?
 
 Every sampled frame is read as a whole and by its faces, through the same frozen CLIP ViT-B/16 as pictures. Frames are
-consumed one by one: only running sums, one number a frame, and the most telling frame are kept.
+consumed one by one: only running sums, two numbers a frame, and the most telling frame are kept. Where moments stand
+out, the clip is looked at a second time, closer; the clip's log-odds are those of the first look alone.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from deepscreen.absence import Absence, NotScored
 from deepscreen.detectors.clip_features import ClipFeatures, ViewTokens
 from deepscreen.detectors.contract import (
+    LOGIT_DECIMALS,
     ClipSample,
     DetectorCard,
     FrameSample,
@@ -24,7 +26,8 @@ from deepscreen.detectors.contract import (
     Scored,
     TimelinePoint,
 )
-from deepscreen.detectors.linear_head import FloatArray, LinearHead
+from deepscreen.detectors.moments import closer_times, stand_out
+from deepscreen.detectors.video_head import VideoHead
 from deepscreen.detectors.view_head import ViewHead, faithfulness
 from deepscreen.detectors.views import MIN_FACE_PX, MIN_PICTURE_PX, View, face_view, whole_view
 from deepscreen.media.samples import Frame
@@ -37,29 +40,12 @@ FACE_HEAD_NAME = "head-face"  # the same head as on pictures
 CARD = DetectorCard(
     name="video_clip",
     modality="video",
-    version="1",
+    version="2",
     weights=("clip-vit-b16", "yunet", HEAD_NAME, FACE_HEAD_NAME),
     summary="Clips: generated frames and manipulated faces over time, through a frozen CLIP ViT-B/16.",
 )
 MAX_FACES_PER_FRAME = 2
 MIN_TRACK_FRAMES = 2  # a track seen once says little, unless the clip has but one frame
-WITH_FACE, NO_FACE = "with_face", "no_face"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class VideoHead:
-    """``frame`` reads whole frames, ``face`` face crops; ``pools`` join their clip means, with and without a face."""
-
-    frame: ViewHead
-    face: ViewHead
-    pool_with_face: LinearHead
-    pool_no_face: LinearHead
-
-    def clip_logit(self, frame_mean: float, face_worst: float | None) -> tuple[float, str]:
-        """Log-odds of the clip and the calibration stratum; ``face_worst``: highest track mean, None without faces."""
-        if face_worst is None:
-            return float(self.pool_no_face.logit(np.array([frame_mean]))), NO_FACE
-        return float(self.pool_with_face.logit(np.array([frame_mean, face_worst]))), WITH_FACE
 
 
 @dataclass(slots=True, repr=False)
@@ -69,20 +55,28 @@ class _Telling:
     logit: float = -np.inf
     frame: Frame | None = None
     view: View | None = None
-    patches: FloatArray | None = None
+    tokens: ViewTokens | None = None
 
-    def offer(self, logit: float, frame: Frame, view: View, patches: FloatArray) -> None:
+    def offer(self, logit: float, frame: Frame, view: View, tokens: ViewTokens) -> None:
         if logit > self.logit:
-            self.logit, self.frame, self.view, self.patches = logit, frame, view, patches
+            self.logit, self.frame, self.view, self.tokens = logit, frame, view, tokens
+
+
+@dataclass(slots=True, repr=False)
+class _Look:
+    """What one pass over a clip left: of each frame the log-odds of the whole and of its worst face."""
+
+    times: list[float] = field(default_factory=list)
+    frame_logits: list[float] = field(default_factory=list)
+    face_logits: list[float] = field(default_factory=list)  # NaN without a face
+    track_logits: dict[int, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
 
 
 @dataclass(slots=True, repr=False)
 class _Running:
     """What is kept of a clip while its frames go by."""
 
-    times: list[float] = field(default_factory=list)
-    frame_logits: list[float] = field(default_factory=list)
-    track_logits: dict[int, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+    look: _Look = field(default_factory=_Look)
     whole: _Telling = field(default_factory=_Telling)
     face: _Telling = field(default_factory=_Telling)
 
@@ -102,51 +96,87 @@ class VideoClip:
         if not isinstance(sample, ClipSample):
             return NotScored(CARD.name, Absence.NOT_APPLICABLE, "reads video only")
         running = _Running()
+        outcome = self._watch(sample, running)
+        if isinstance(outcome, NotScored) or not sample.wants_evidence:
+            return outcome
+        maps, frames = self._maps(running)
+        return replace(outcome, maps=maps, telling_frames=frames)
+
+    def score_over_time(self, sample: ClipSample) -> Scored | NotScored:
+        """The same without maps: reading, timeline and moments."""
+        return self._watch(sample, _Running())
+
+    def _watch(self, sample: ClipSample, running: _Running) -> Scored | NotScored:
         for frame in sample.frames:
             if min(frame.frame.pixels.shape[:2]) < MIN_PICTURE_PX:
                 return NotScored(CARD.name, Absence.TOO_SMALL, f"frames are smaller than {MIN_PICTURE_PX} px a side")
             self._take(frame, running)
-        if not running.frame_logits:
+        look = running.look
+        if not look.frame_logits:
             return NotScored(CARD.name, Absence.NO_VIDEO_FRAMES, "no frame could be decoded")
-        logit, stratum = self._head.clip_logit(float(np.mean(running.frame_logits)), worst_track(running.track_logits))
-        reading = Reading(CARD.name, logit, n_samples=len(running.frame_logits), stratum=stratum)
+        logit, stratum = self._head.clip_logit(float(np.mean(look.frame_logits)), worst_track(look.track_logits))
+        reading = Reading(CARD.name, logit, n_samples=len(look.frame_logits), stratum=stratum)
         if not sample.wants_evidence:
             return Scored(reading)
-        maps, frames = self._maps(running)
-        return Scored(reading, maps=maps, timeline=_timeline(running, sample.duration_seconds), telling_frames=frames)
+        timeline = _timeline(look, sample.duration_seconds)
+        return Scored(reading, timeline=timeline, moments=self._moments(sample, running))
 
     def _take(self, sample: FrameSample, running: _Running) -> None:
-        frame = sample.frame
+        frame, look = sample.frame, running.look
         whole = whole_view(frame.pixels)
         chosen = [k for k, f in enumerate(sample.faces) if f.size_px >= MIN_FACE_PX][:MAX_FACES_PER_FRAME]
         views = [whole, *(face_view(frame.pixels, sample.faces[k]) for k in chosen)]
         tokens = self._features.tokens([view.pixels for view in views])
-        running.times.append(frame.pts_seconds)
-        running.frame_logits.append(_offer(self._head.frame, tokens[0], frame, whole, running.whole))
+        logit = self._head.frame_logit(tokens[0])
+        running.whole.offer(logit, frame, whole, tokens[0])
+        worst = np.nan
         for k, view, face_tokens in zip(chosen, views[1:], tokens[1:], strict=True):
-            logit = _offer(self._head.face, face_tokens, frame, view, running.face)
-            running.track_logits[sample.track_ids[k]].append((frame.pts_seconds, logit))
+            face_logit = self._head.face_logit(face_tokens)
+            running.face.offer(face_logit, frame, view, face_tokens)
+            look.track_logits[sample.track_ids[k]].append((frame.pts_seconds, face_logit))
+            worst = float(np.fmax(worst, face_logit))
+        look.times.append(frame.pts_seconds)
+        look.frame_logits.append(logit)
+        look.face_logits.append(worst)
+
+    def _moments(self, sample: ClipSample, running: _Running) -> tuple[TimelinePoint, ...]:
+        """How much each moment stands out, after a closer look where one does."""
+        first = running.look
+        outstanding = stand_out(first.times, self._head.moment_logits(first.frame_logits, first.face_logits))
+        wanted = closer_times(first.times, outstanding, sample.duration_seconds)
+        running.look = second = _Look()
+        for frame in sample.closer(wanted) if sample.closer and wanted else ():
+            if frame.frame.pts_seconds not in first.times and min(frame.frame.pixels.shape[:2]) >= MIN_PICTURE_PX:
+                self._take(frame, running)
+        running.look = first
+        order = np.argsort([*first.times, *second.times], kind="stable")
+        times = np.array([*first.times, *second.times])[order]
+        frames = np.array([*first.frame_logits, *second.frame_logits])[order]
+        faces = np.array([*first.face_logits, *second.face_logits])[order]
+        values = stand_out(times.tolist(), self._head.moment_logits(frames.tolist(), faces.tolist()))
+        stretches = _stretches(times.tolist(), sample.duration_seconds)
+        return tuple(
+            TimelinePoint(*stretches[t], round(float(v), LOGIT_DECIMALS)) for t, v in zip(times, values, strict=True)
+        )
 
     def _maps(self, running: _Running) -> tuple[tuple[SaliencyMap, ...], tuple[Frame, ...]]:
-        maps, frames = [], []
-        for subject, head, telling in (
-            ("whole", self._head.frame, running.whole),
-            ("face", self._head.face, running.face),
-        ):
-            if telling.frame is None or telling.view is None or telling.patches is None:
-                continue
-            check = faithfulness(head, self._features, telling.view.pixels, telling.patches, telling.logit)
-            values, place = telling.patches.astype("float32"), telling.view.to_source
-            pts = telling.frame.pts_seconds
-            maps.append(SaliencyMap(values, place, "whole" if subject == "whole" else "face", check, pts_seconds=pts))
-            frames.append(telling.frame)
-        return tuple(maps), tuple(frames)
+        found = [
+            self._map("whole", self._head.frame, running.whole),
+            self._map("face", self._head.face, running.face),
+        ]
+        pairs = [pair for pair in found if pair is not None]
+        return tuple(saliency for saliency, _ in pairs), tuple(frame for _, frame in pairs)
 
-
-def _offer(head: ViewHead, tokens: ViewTokens, frame: Frame, view: View, telling: _Telling) -> float:
-    logit, patches = head.read(tokens)
-    telling.offer(logit, frame, view, patches)
-    return logit
+    def _map(
+        self, subject: Literal["whole", "face"], head: ViewHead, telling: _Telling
+    ) -> tuple[SaliencyMap, Frame] | None:
+        if telling.frame is None or telling.view is None or telling.tokens is None:
+            return None
+        logit, patches = head.read(telling.tokens)
+        check = faithfulness(head, self._features, telling.view.pixels, patches, logit)
+        pts = telling.frame.pts_seconds
+        values = patches.astype("float32")
+        return SaliencyMap(values, telling.view.to_source, subject, check, pts_seconds=pts), telling.frame
 
 
 def worst_track(track_logits: dict[int, list[tuple[float, float]]]) -> float | None:
@@ -157,26 +187,24 @@ def worst_track(track_logits: dict[int, list[tuple[float, float]]]) -> float | N
     return float(max(means)) if means else None
 
 
-def _timeline(running: _Running, duration_seconds: float) -> tuple[TimelinePoint, ...]:
+def _stretches(times: list[float], duration_seconds: float) -> dict[float, tuple[float, float]]:
     """Each frame speaks for the time around it: half-way to its neighbours."""
-    times = np.array(running.times)
-    edges = np.concatenate([[0.0], (times[1:] + times[:-1]) / 2, [max(duration_seconds, times[-1])]])
-    span = {
-        t: (round(float(a), 3), round(float(b), 3)) for t, a, b in zip(running.times, edges, edges[1:], strict=False)
-    }
-    points = [TimelinePoint(*span[t], round(v, 3)) for t, v in zip(running.times, running.frame_logits, strict=True)]
-    for track_id, track in running.track_logits.items():
-        points.extend(TimelinePoint(*span[t], round(logit, 3), track_id) for t, logit in track)
+    middles = (np.array(times[1:]) + np.array(times[:-1])) / 2
+    edges = [0.0, *middles.tolist(), max(duration_seconds, times[-1])]
+    return {t: (round(a, 3), round(b, 3)) for t, a, b in zip(times, edges, edges[1:], strict=False)}
+
+
+def _timeline(look: _Look, duration_seconds: float) -> tuple[TimelinePoint, ...]:
+    span = _stretches(look.times, duration_seconds)
+    points = [
+        TimelinePoint(*span[t], round(v, LOGIT_DECIMALS)) for t, v in zip(look.times, look.frame_logits, strict=True)
+    ]
+    for track_id, track in look.track_logits.items():
+        points.extend(TimelinePoint(*span[t], round(logit, LOGIT_DECIMALS), track_id) for t, logit in track)
     return tuple(points)
 
 
 def build(workshop: Workshop) -> VideoClip:
     """The detector with its shipped heads."""
-    arrays = workshop.head_arrays(HEAD_NAME)
-    head = VideoHead(
-        frame=ViewHead.from_arrays(arrays, "frame"),
-        face=ViewHead.from_arrays(workshop.head_arrays(FACE_HEAD_NAME), "view"),
-        pool_with_face=LinearHead.from_arrays(arrays, "pool_with_face"),
-        pool_no_face=LinearHead.from_arrays(arrays, "pool_no_face"),
-    )
-    return VideoClip(workshop.clip_features, head)
+    face = ViewHead.from_arrays(workshop.head_arrays(FACE_HEAD_NAME), "view")
+    return VideoClip(workshop.clip_features, VideoHead.from_arrays(workshop.head_arrays(HEAD_NAME), face))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,20 @@ class View:
 
     pixels: Pixels
     to_source: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PictureViews:
+    """What is read of a picture: the whole, and each face that is large enough, largest first."""
+
+    whole: View
+    faces: tuple[View, ...]
+
+    @classmethod
+    def of(cls, pixels: Pixels, faces: Sequence[Face]) -> PictureViews:
+        """Views of a picture with *faces*; of those below ``MIN_FACE_PX`` there is none."""
+        large = [face for face in faces if face.size_px >= MIN_FACE_PX]
+        return cls(whole_view(pixels), tuple(face_view(pixels, face) for face in large))
 
 
 def whole_view(pixels: Pixels) -> View:

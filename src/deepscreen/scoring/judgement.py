@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from deepscreen.absence import Absence, NotScored
-from deepscreen.detectors.contract import DetectorCard, Scored, TimelinePoint
+from deepscreen.detectors.contract import MOMENT_STRATUM, DetectorCard, Scored, TimelinePoint
 from deepscreen.evidence.timeline import suspicious_spans
 from deepscreen.record import (
     CalibratedReading,
@@ -84,15 +84,23 @@ def _is_beyond(outcomes: Sequence[Outcome]) -> bool:
 
 
 def spans_of(card: DetectorCard, outcome: Scored, scale: Scale, policy: VerdictPolicy) -> tuple[TimelinePoint, ...]:
-    """Stretches of the timeline whose local log-odds, on the clip's calibration, reach the threshold for spoof."""
+    """Stretches whose local log-odds reach the threshold for spoof.
+
+    Of a clip that is a spoof as a whole, and of sound, those of the timeline, on the calibration of the whole. Of any
+    other clip those that stand out from what is around them, on a calibration of their own.
+    """
     calibration = scale.calibrations.get(card.name)
     if calibration is None or not outcome.timeline:
         return ()
-    fit = calibration.strata[outcome.reading.stratum]
+    stratum, points = outcome.reading.stratum, outcome.timeline
+    whole = calibration.apply(outcome.reading.spoof_logit, stratum)
+    if MOMENT_STRATUM in calibration.strata and whole.log10_lr < policy.spoof_min_log10_lr:
+        stratum, points = MOMENT_STRATUM, outcome.moments
+    fit = calibration.strata[stratum]
     if fit.slope <= 0:
         return ()
     threshold = (policy.spoof_min_log10_lr * LN10 - fit.offset) / fit.slope
-    return suspicious_spans(outcome.timeline, threshold_logit=threshold)
+    return suspicious_spans(points, threshold_logit=threshold)
 
 
 def overall(results: Mapping[ModalityName, ModalityResult]) -> Overall:

@@ -107,7 +107,7 @@ def _recoded_clip(source: SampleSource, treat: Callable[[Pixels], Pixels]) -> Sa
     sample = source()
     if not isinstance(sample, ClipSample):
         raise TypeError(f"source: want a ClipSample, got {type(sample).__name__}")
-    return replace(sample, frames=_recoded_frames(sample.frames, treat), wants_evidence=False)
+    return replace(sample, frames=_recoded_frames(sample.frames, treat), wants_evidence=False, closer=None)
 
 
 def _recoded_frames(frames: Iterator[FrameSample], treat: Callable[[Pixels], Pixels]) -> Iterator[FrameSample]:

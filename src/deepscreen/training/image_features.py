@@ -7,30 +7,37 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from pillow_heif import register_heif_opener
 
 from deepscreen.detectors.clip_features import ClipFeatures
-from deepscreen.detectors.views import MIN_FACE_PX, VIEW_PX, face_view, whole_view
-from deepscreen.faces import CROP_SCALE, Face, FaceLocator, crop_face
+from deepscreen.detectors.views import MIN_FACE_PX, face_view, whole_view
+from deepscreen.evaluation.protocols import is_release_split
+from deepscreen.faces import Face, FaceLocator
 from deepscreen.media.samples import Pixels
 from deepscreen.training.labelled import LabelledFile, item_rng
-from deepscreen.training.launder import STRESSES, launder
+from deepscreen.training.launder import STRESSES, launder, pass_on
+from deepscreen.training.makers.parts import Blend
 from deepscreen.training.non_photographs import draw_non_photograph
-from deepscreen.training.self_blend import Blend, self_blend, self_splice
+from deepscreen.training.self_blend import self_blend, self_splice
+from deepscreen.training.view_geometry import (
+    PATCH_GRID,
+    bounded,
+    inner,
+    landmarks_in_neighbourhood,
+    neighbourhood,
+    to_grid,
+)
 
-PATCH_GRID = 14
-# A backbone pass costs 0.15 s on two cores, so laundered copies and splices are made of a part of the files, drawn by
-# hash: more of them did not move the source-held-out AUC, more sources do.
-LAUNDERED_SHARE = 0.34
+# A backbone pass costs 0.1 to 0.7 s: laundered copies, splices and tests are made of a part of the files, drawn by
+# hash.
+LAUNDERED_SHARE = 0.5
 SPLICED_SHARE = 0.5
-STRESSED_SHARE = 0.4
+STRESSED_SHARE = 0.15
+PASSED_ON_SHARE = 0.5  # of the laundered copies: shared over networks instead of treated at random
 SELF_BLENDS_PER_FACE = 2
-NEIGHBOURHOOD = 1.5  # of the crop side: what is kept around a face while it is blended and laundered
-NEIGHBOURHOOD_MAX_PX = 640
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,23 +80,38 @@ def load_pixels(path: Path) -> Pixels:
     """A labelled picture, upright RGB. Training data is trusted: no sandbox."""
     register_heif_opener()
     with Image.open(path) as picture:
-        return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"), dtype=np.uint8)
+        return np.array(ImageOps.exif_transpose(picture).convert("RGB"), dtype=np.uint8)
 
 
 class FeatureCache:
-    """Features by file, kept as one .npz a file under *folder*; computed where they are missing."""
+    """Features by file and part, kept as one .npz each under *folder*; computed where they are missing.
+
+    Parts: the file as it is; for fitting its laundered copy and what was forged from it; its copies after each stress.
+    """
 
     def __init__(self, folder: Path, clip: ClipFeatures, locator: FaceLocator, *, seed: int) -> None:
         self._folder, self._clip, self.locator, self._seed = folder, clip, locator, seed
         folder.mkdir(parents=True, exist_ok=True)
 
     def features(self, file: LabelledFile) -> list[ViewFeatures]:
-        """All views of one file."""
-        name = hashlib.sha256(f"{self._seed}|{self._clip.identity}|{file.key}".encode()).hexdigest()[:32]
-        path = self._folder / f"{name}.npz"
-        if not path.exists():
-            save_views(path, self._compute(file))
-        return load_views(path)
+        """All views of one file; of the release split, which is never fitted on, only the file as it is."""
+        if is_release_split(file.source):
+            return self.base(file)
+        return [*self.base(file), *self.laundered(file), *self.forged(file)]
+
+    def base(self, file: LabelledFile) -> list[ViewFeatures]:
+        """The whole picture and its largest face, as a detector would see them."""
+        return self._kept("base", file, self._base)
+
+    def laundered(self, file: LabelledFile) -> list[ViewFeatures]:
+        """Both of a copy that was treated as pictures are on their way to an examiner; of a part of the files."""
+        if item_rng(file.key, "laundered", self._seed).random() >= LAUNDERED_SHARE:
+            return []
+        return self._kept("laundered", file, self._laundered)
+
+    def forged(self, file: LabelledFile) -> list[ViewFeatures]:
+        """A bona fide picture spliced, and its face blended, each with its mask and laundered; blends with twins."""
+        return self._kept("forged", file, self._forged) if file.label == 0 else []
 
     def stressed(self, file: LabelledFile) -> list[ViewFeatures]:
         """Whole and face after each of ``STRESSES``, the variant named by it; a face that is lost has no view.
@@ -98,20 +120,16 @@ class FeatureCache:
         """
         if item_rng(file.key, "stress", self._seed).random() >= STRESSED_SHARE:
             return []
-        name = hashlib.sha256(f"{self._clip.identity}|stressed|{file.key}".encode()).hexdigest()[:32]
+        return self._kept("stressed", file, self._stressed)
+
+    def _kept(
+        self, part: str, file: LabelledFile, compute: Callable[[LabelledFile, Pixels], Iterator[ViewFeatures]]
+    ) -> list[ViewFeatures]:
+        name = hashlib.sha256(f"{self._seed}|{self._clip.identity}|{part}|{file.key}".encode()).hexdigest()[:32]
         path = self._folder / f"{name}.npz"
         if not path.exists():
-            save_views(path, list(self._stress(file)))
+            save_views(path, list(compute(file, load_pixels(file.path))))
         return load_views(path)
-
-    def _stress(self, file: LabelledFile) -> Iterator[ViewFeatures]:
-        original = load_pixels(file.path)
-        for name, stress in STRESSES.items():
-            pixels = stress(original)
-            yield self._view(file, name, "whole", file.label, whole_view(pixels).pixels, None)
-            for face in self.locator.locate(pixels, max_faces=1):
-                if face.size_px >= MIN_FACE_PX:
-                    yield self._view(file, name, "face", file.label, face_view(pixels, face).pixels, None)
 
     def drawn(self, count: int) -> NDArray[np.float32]:
         """Class tokens (count, 6 * 768) of pictures that are no photographs, made and laundered here."""
@@ -125,41 +143,49 @@ class FeatureCache:
         rng = item_rng(f"drawn {number}", "gate", self._seed)
         return self._clip.tokens([whole_view(launder(draw_non_photograph(rng), rng)).pixels])[0].classes.ravel()
 
-    def _compute(self, file: LabelledFile) -> list[ViewFeatures]:
-        pixels = load_pixels(file.path)
-        return [*self._whole(file, pixels), *self._faces(file, pixels)]
-
-    def _whole(self, file: LabelledFile, pixels: Pixels) -> Iterator[ViewFeatures]:
+    def _base(self, file: LabelledFile, pixels: Pixels) -> Iterator[ViewFeatures]:
         yield self._view(file, "base", "whole", file.label, whole_view(pixels).pixels, None)
-        rng = item_rng(file.key, "launder", self._seed)
-        if rng.random() < LAUNDERED_SHARE:
-            yield self._view(file, "laundered", "whole", file.label, whole_view(launder(pixels, rng)).pixels, None)
-        rng = item_rng(file.key, "splice", self._seed)
-        if file.label == 0 and "crop" not in file.kind and rng.random() < SPLICED_SHARE:
-            spliced = self_splice(_bounded(pixels), rng)
-            yield self._laundered_blend(file, "spliced", "whole", spliced, rng, lambda p: whole_view(p).pixels)
-
-    def _faces(self, file: LabelledFile, pixels: Pixels) -> Iterator[ViewFeatures]:
-        faces = [f for f in self.locator.locate(pixels, max_faces=1) if f.size_px >= MIN_FACE_PX]
-        for face in faces:
+        for face in self._faces(pixels):
             yield self._view(file, "base", "face", file.label, face_view(pixels, face).pixels, None)
-            around = neighbourhood(pixels, face)
-            rng = item_rng(file.key, "face", self._seed)
-            if rng.random() < LAUNDERED_SHARE:
-                yield self._view(file, "laundered", "face", file.label, _inner(launder(around, rng)), None)
-            if file.label == 0:
-                yield from self._self_blends(file, face, around, rng)
+
+    def _laundered(self, file: LabelledFile, pixels: Pixels) -> Iterator[ViewFeatures]:
+        rng = item_rng(file.key, "launder", self._seed)
+        treat = pass_on if rng.random() < PASSED_ON_SHARE else launder
+        yield self._view(file, "laundered", "whole", file.label, whole_view(treat(pixels, rng)).pixels, None)
+        for face in self._faces(pixels):
+            treated = inner(treat(neighbourhood(pixels, face), rng))
+            yield self._view(file, "laundered", "face", file.label, treated, None)
+
+    def _stressed(self, file: LabelledFile, pixels: Pixels) -> Iterator[ViewFeatures]:
+        for name, stress in STRESSES.items():
+            treated = stress(pixels)
+            yield self._view(file, name, "whole", file.label, whole_view(treated).pixels, None)
+            for face in self._faces(treated):
+                yield self._view(file, name, "face", file.label, face_view(treated, face).pixels, None)
+
+    def _forged(self, file: LabelledFile, pixels: Pixels) -> Iterator[ViewFeatures]:
+        rng = item_rng(file.key, "splice", self._seed)
+        if "crop" not in file.kind and rng.random() < SPLICED_SHARE:
+            spliced = self_splice(bounded(pixels), rng)
+            yield self._laundered_blend(file, "spliced", "whole", spliced, rng, lambda p: whole_view(p).pixels)
+        rng = item_rng(file.key, "face", self._seed)
+        for face in self._faces(pixels):
+            yield from self._self_blends(file, face, neighbourhood(pixels, face), rng)
+
+    def _faces(self, pixels: Pixels) -> list[Face]:
+        """The largest face, if it is large enough."""
+        return [face for face in self.locator.locate(pixels, max_faces=1) if face.size_px >= MIN_FACE_PX]
 
     def _self_blends(
         self, file: LabelledFile, face: Face, around: Pixels, rng: np.random.Generator
     ) -> Iterator[ViewFeatures]:
-        landmarks = _landmarks_in_neighbourhood(face, around.shape[0])
+        landmarks = landmarks_in_neighbourhood(face, around.shape[0])
         for k in range(SELF_BLENDS_PER_FACE):
             blend = self_blend(around, landmarks, rng)
             state = rng.bit_generator.state
-            yield self._laundered_blend(file, f"blend-{k}", "face", blend, rng, _inner)
+            yield self._laundered_blend(file, f"blend-{k}", "face", blend, rng, inner)
             rng.bit_generator.state = state  # the bona fide twin goes through the very same laundering
-            yield self._view(file, f"twin-{k}", "face", 0, _inner(launder(around, rng)), None)
+            yield self._view(file, f"twin-{k}", "face", 0, inner(launder(around, rng)), None)
 
     def _laundered_blend(
         self,
@@ -173,7 +199,7 @@ class FeatureCache:
         mask_rgb = np.repeat((blend.mask * 255).astype(np.uint8)[:, :, None], 3, axis=2)
         view = to_view(launder(blend.pixels, rng))
         mask = to_view(mask_rgb)[:, :, 0].astype(np.float32) / np.float32(255)
-        return self._view(file, variant, subject, 1, view, _to_grid(mask))
+        return self._view(file, variant, subject, 1, view, to_grid(mask))
 
     def _view(
         self,
@@ -187,64 +213,20 @@ class FeatureCache:
         return ViewFeatures.of(self._clip, view, file, variant, subject, label, mask)
 
 
-def neighbourhood(pixels: Pixels, face: Face) -> Pixels:
-    """The aligned square around a face, wider than its crop, at most 640 px: room to blend and to launder."""
-    side = int(min(NEIGHBOURHOOD_MAX_PX, max(VIEW_PX, round(face.size_px * CROP_SCALE * NEIGHBOURHOOD))))
-    x0, y0, x1, y1 = face.box_xyxy_px
-    cx, cy, half = (x0 + x1) / 2, (y0 + y1) / 2, face.size_px * NEIGHBOURHOOD / 2
-    wide = Face((cx - half, cy - half, cx + half, cy + half), face.landmarks_px, face.confidence)
-    return crop_face(pixels, wide, size_px=side).pixels
-
-
-def _inner(around: Pixels) -> Pixels:
-    """The crop that a detector would see, from the middle of a neighbourhood of any size."""
-    size = around.shape[0]
-    margin = round(size * (1 - 1 / NEIGHBOURHOOD) / 2)
-    return whole_view(np.ascontiguousarray(around[margin : size - margin, margin : size - margin])).pixels
-
-
-def _landmarks_in_neighbourhood(face: Face, size_px: int) -> NDArray[np.float64]:
-    """Landmarks in pixels of ``neighbourhood``: the inverse of its affine map."""
-    points = np.array(face.landmarks_px)
-    right_eye, left_eye = points[0], points[1]
-    across = left_eye - right_eye
-    angle = float(np.arctan2(across[1], across[0])) if np.hypot(*across) > 1 else 0.0
-    x0, y0, x1, y1 = face.box_xyxy_px
-    offset = points - ((x0 + x1) / 2, (y0 + y1) / 2)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    side = face.size_px * CROP_SCALE * NEIGHBOURHOOD
-    return np.asarray((offset @ turn.T / side + 0.5) * size_px, dtype=np.float64)
-
-
-def _bounded(pixels: Pixels, max_side_px: int = 768) -> Pixels:
-    """Large pictures are spliced at a bounded size, to keep fitting quick."""
-    scale = max_side_px / max(pixels.shape[:2])
-    if scale >= 1:
-        return pixels
-    return np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def _to_grid(mask: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean of a (224, 224) mask over each of the 14 x 14 patches, flattened."""
-    cell = VIEW_PX // PATCH_GRID
-    means = mask.reshape(PATCH_GRID, cell, PATCH_GRID, cell).mean(axis=(1, 3))
-    return np.asarray(means.ravel(), dtype=np.float32)
-
-
 def save_views(path: Path, views: Sequence[ViewFeatures]) -> None:
     """One .npz, written to a temporary name and moved, so that a killed run leaves no half file."""
     empty = np.full(PATCH_GRID**2, -1, np.float32)
     temporary = path.with_suffix(".tmp.npz")
     np.savez(
         temporary,
-        key=np.array([v.key for v in views]),
-        variant=np.array([v.variant for v in views]),
-        subject=np.array([v.subject for v in views]),
-        label=np.array([v.label for v in views]),
-        classes=np.stack([v.classes for v in views]),
-        patches=np.stack([v.patches for v in views]),
-        mask=np.stack([empty if v.mask is None else v.mask for v in views]),
-        last_class=np.stack([v.last_class for v in views]),
+        key=np.array([v.key for v in views], dtype=np.str_),
+        variant=np.array([v.variant for v in views], dtype=np.str_),
+        subject=np.array([v.subject for v in views], dtype=np.str_),
+        label=np.array([v.label for v in views], dtype=np.int64),
+        classes=np.array([v.classes for v in views]),
+        patches=np.array([v.patches for v in views]),
+        mask=np.array([empty if v.mask is None else v.mask for v in views]),
+        last_class=np.array([v.last_class for v in views]),
     )
     temporary.rename(path)
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from deepscreen.detectors.contract import MOMENT_STRATUM
 from deepscreen.evaluation.protocols import source_weights
 from deepscreen.record import ModalityName
 from deepscreen.scoring.calibration import DEFAULT_STRATUM, Stratum
@@ -111,7 +112,7 @@ def enough_of(items: Sequence[LabItem], shipped: Scale) -> dict[Subject, Enough]
     """What there is for each stratum of each calibration of the modality, those without a single reading included."""
     samples = samples_of(items, shipped)
     names = deciding(items, shipped) | _joint(items[0].modality, shipped)
-    strata = {Subject(name, s) for name in names for s in shipped.calibrations[name].strata}
+    strata = {Subject(name, s) for name in names for s in shipped.calibrations[name].strata if s != MOMENT_STRATUM}
     empty = Enough.of(())
     found = {s: Enough.of(zip(one.labels.tolist(), one.clusters, strict=True)) for s, one in samples.items()}
     return {subject: found.get(subject, empty) for subject in sorted(strata | set(found))}

@@ -9,6 +9,11 @@ from deepscreen.media.samples import Pixels
 
 JPEG_QUALITY = (30, 96)
 RESIZE_FACTOR = (0.4, 1.5)
+SHRINK_FACTOR = (0.35, 1.0)
+SHARE_QUALITY = (30, 80)
+MAX_SHARES = 3
+MIN_PASSED_ON_PX = 112  # of the shorter side: nobody passes on less
+RECROP = 0.15  # of a side: the most that a share cuts away
 ONE_SIZE_PX, ONE_QUALITY = 320, 85
 
 
@@ -24,6 +29,17 @@ def launder(pixels: Pixels, rng: np.random.Generator) -> Pixels:
         out = np.clip(out + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.9:
         out = recode(out, ".jpg" if rng.random() < 0.8 else ".webp", int(rng.integers(*JPEG_QUALITY)))
+    return out
+
+
+def pass_on(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """A copy after one to three shares over networks that shrink, cut at the edges and compress each time."""
+    out = pixels
+    for _ in range(int(rng.integers(1, MAX_SHARES + 1))):
+        if rng.random() < 0.3:
+            out = _recrop(out, rng)
+        out = _resize(out, min(1.0, max(rng.uniform(*SHRINK_FACTOR), MIN_PASSED_ON_PX / min(out.shape[:2]))))
+        out = recode(out, ".jpg" if rng.random() < 0.8 else ".webp", int(rng.integers(*SHARE_QUALITY)))
     return out
 
 
@@ -50,6 +66,13 @@ def one_size_and_quality(pixels: Pixels) -> Pixels:
 
 
 STRESSES = {"half size, JPEG 50": half_size_jpeg_50, "one size, one JPEG quality": one_size_and_quality}
+
+
+def _recrop(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """As a screenshot cuts: something off each side, and the grid of the blocks elsewhere."""
+    height, width = pixels.shape[:2]
+    top, bottom, left, right = rng.uniform(0, RECROP / 2, 4)
+    return pixels[int(top * height) : height - int(bottom * height), int(left * width) : width - int(right * width)]
 
 
 def _resize(pixels: Pixels, factor: float) -> Pixels:

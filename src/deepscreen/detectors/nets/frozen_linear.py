@@ -21,10 +21,10 @@ class FrozenLinear(nn.Module):
 
         Without it oneDNN lays them out anew on every call, which costs a tenth of a pass; the products are the same to
         the last bit. The two operators are PyTorch's own (its compiler calls them) but not documented: where they are
-        missing, nothing is packed.
+        missing, or the processor has no bf16 of its own, nothing is packed.
         """
         is_bf16_on_cpu = self.weight.device.type == "cpu" and self.weight.dtype == torch.bfloat16
-        if is_bf16_on_cpu and hasattr(torch.ops.mkldnn, "_reorder_linear_weight"):
+        if is_bf16_on_cpu and _can_pack():
             self.weight = nn.Buffer(torch.ops.mkldnn._reorder_linear_weight(self.weight, rows), persistent=False)
             self._is_packed = True
 
@@ -33,3 +33,8 @@ class FrozenLinear(nn.Module):
             packed: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self.weight, self.bias, "none", [], "")
             return packed
         return functional.linear(rows, self.weight, self.bias)
+
+
+def _can_pack() -> bool:
+    has_operators = hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    return has_operators and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

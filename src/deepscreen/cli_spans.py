@@ -1,0 +1,83 @@
+"""``deepscreen evaluate-spans``: is one manipulated second found in a minute of honest video?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deepscreen.cli_errors import errors_to_exit_codes
+from deepscreen.cli_evaluate import ticking
+
+if TYPE_CHECKING:
+    from deepscreen.evaluation.span_figures import ReadCase
+
+MADE_NAME, TOKENS_NAME, REPORT_NAME = "span-clips", "span-tokens", "spans.json"
+
+
+def evaluate_spans(
+    manifest: Annotated[Path, typer.Option(help="Manifest of clips that `fit video` used.", exists=True)],
+    pictures: Annotated[Path, typer.Option(help="Manifest of pictures that `fit image` used.", exists=True)],
+    cache: Annotated[Path, typer.Option(help="Folder of features that both used; made clips are kept there too.")],
+    out: Annotated[Path, typer.Option(help="Folder for spans.json.")],
+    seed: Annotated[int, typer.Option(help="Seed of laundering in fits.")] = 0,
+) -> None:
+    """Judge the spans of clips: one second manipulated in a minute, by heads that saw nothing of its source.
+
+    Clips are made of the manifest's, with untouched twins that have the same joins and coding. See docs/evaluation.md.
+    """
+    with errors_to_exit_codes():
+        from deepscreen.evaluation.span_figures import span_figures
+        from deepscreen.settings import VerdictPolicy
+
+        figures = span_figures(_read(manifest, pictures, cache, seed), VerdictPolicy().spoof_min_log10_lr)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / REPORT_NAME).write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        for name, rates in figures.items():
+            _print_rates(name.replace("_", " "), rates)
+
+
+def _read(manifest: Path, pictures: Path, cache: Path, seed: int) -> list[ReadCase]:
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    from deepscreen.detectors.device import plan_compute
+    from deepscreen.detectors.registry import Workshop
+    from deepscreen.evaluation.kept_tokens import KeptClassTokens
+    from deepscreen.evaluation.span_cases import made_cases
+    from deepscreen.evaluation.spans import SpanReader, fold_methods, read_cases
+    from deepscreen.faces import FaceLocator
+    from deepscreen.media.sandbox import Decoder
+    from deepscreen.settings import Limits, load_settings
+    from deepscreen.training.fit_video import hold_out, read_data
+    from deepscreen.training.image_features import FeatureCache
+    from deepscreen.training.video_features import VideoFeatureCache
+    from deepscreen.weights.store import WeightsStore
+
+    torch.set_num_threads(1)
+    store = WeightsStore.from_settings(load_settings())
+    workshop, locator = Workshop(store, plan_compute("cpu", "auto")), FaceLocator(store.locate("yunet").path)
+    clip = workshop.clip_features.with_last_block()
+    with threadpool_limits(1), Decoder(Limits()) as decoder:
+        videos = VideoFeatureCache(cache / "video", clip, locator, decoder)
+        data = read_data(manifest, pictures, FeatureCache(cache / "image", clip, locator, seed=seed), videos)
+        methods = fold_methods(data, hold_out(data), videos)
+        cases = list(made_cases(data.clips.files, data.clips.folds, locator, cache / MADE_NAME))
+        tokens = KeptClassTokens(workshop.clip_features, cache / TOKENS_NAME)
+        reader = SpanReader(cache / MADE_NAME, tokens, locator, decoder)
+        found = []
+        with ticking("reading", len(cases)) as tick:
+            for one in read_cases(cases, reader, methods):
+                found.append(one)
+                tick()
+    return found
+
+
+def _print_rates(name: str, rates: dict[str, Any]) -> None:
+    false = rates["false_spans_per_untouched_clip"]
+    typer.echo(f"{name}: {false} false spans per untouched clip ({rates['n_untouched']} clips)")
+    for maker, share in {"all makers": rates["found"], **rates["by_maker"]}.items():
+        interval = f"{share['low']} to {share['high']}"
+        typer.echo(f"  {maker}: found {share['rate']} ({interval}, n {share['n']}); touched {share['touched']}")
