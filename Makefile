@@ -26,6 +26,10 @@ help:  ## this list
 system:
 	@scripts/apt.sh "$(if $(wildcard $(BIN)/pip),$(BIN)/python,$(PYTHON))"
 
+.PHONY: system-tests
+system-tests: system
+	@scripts/apt.sh "$(if $(wildcard $(BIN)/pip),$(BIN)/python,$(PYTHON))" tests
+
 # Order-only: the check above runs each time, but an environment that is there is kept.
 $(BIN)/pip: | system
 	"$(PYTHON)" -m venv $(VENV)
@@ -42,7 +46,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 .PHONY: install dev weights
 install: system $(VENV)/.installed  ## .venv with Deepscreen in it
-dev: system $(VENV)/.installed-dev  ## .venv with the tools for tests and checks as well
+dev: system-tests $(VENV)/.installed-dev  ## .venv with the tools for tests and checks as well
 
 weights: install  ## pull and prove the pretrained weights
 	@scripts/announce.sh weights
@@ -79,6 +83,10 @@ test: dev weights  ## all tests, golden ones included
 
 test-fast: dev  ## unit tests that need no weights
 	$(BIN)/pytest tests/unit -m "not weights and not slow"
+
+.PHONY: soak
+soak: dev  ## the fault tests at full length (hours)
+	DEEPSCREEN_SOAK=1 $(BIN)/pytest tests/faults
 
 # ---- figures and generated files ----------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the system packages that Deepscreen needs and this machine lacks; does nothing where all are there.
-# Usage: apt.sh PYTHON    (the interpreter that .venv is, or will be, made with)
+# Usage: apt.sh PYTHON [tests]    (the interpreter that .venv is, or will be, made with; "tests" for what only tests need)
 #
 # opencv-python links against libGL, GLib and libxcb; Debian's python3 comes without the parts that make a venv.
 set -euo pipefail
@@ -23,6 +23,10 @@ if [ "$(uname -s)" = Linux ]; then
 fi
 if ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
     missing+=("python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv")
+fi
+# The tests of the store run a Postgres server of their own, on a folder of their own.
+if [ "${2:-}" = tests ] && ! command -v postgres >/dev/null && ! compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; then
+    missing+=(postgresql)
 fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 

@@ -17,7 +17,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from deepscreen import cli_attacks, cli_calibrate, cli_evaluate, cli_fit, cli_maps, cli_peers, cli_spans, cli_weights
+from deepscreen import (
+    cli_attacks,
+    cli_calibrate,
+    cli_evaluate,
+    cli_fit,
+    cli_keys,
+    cli_maps,
+    cli_peers,
+    cli_spans,
+    cli_store,
+    cli_weights,
+    cli_worker,
+)
 from deepscreen.cli_errors import EXIT_FAILED_FILES, EXIT_INTERRUPTED, errors_to_exit_codes
 from deepscreen.process import settle_in
 
@@ -36,12 +48,15 @@ Exit codes: 0 all files screened, 1 at least one could not be, 2 wrong option or
 app = typer.Typer(no_args_is_help=True, help=HELP, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(cli_weights.app, name="weights")
 app.add_typer(cli_fit.app, name="fit")
+app.add_typer(cli_keys.app, name="keys")
 app.command("calibrate")(cli_calibrate.calibrate)
 app.command("evaluate")(cli_evaluate.evaluate)
 app.command("evaluate-attacks")(cli_attacks.evaluate_attacks)
 app.command("evaluate-maps")(cli_maps.evaluate_maps)
 app.command("evaluate-spans")(cli_spans.evaluate_spans)
 app.command("peers")(cli_peers.peers)
+app.command("verify")(cli_store.verify)
+app.command("worker")(cli_worker.worker)
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")]
 Precision = Annotated[str | None, typer.Option(help="auto, bf16 or fp32.", show_default="auto")]
@@ -127,20 +142,26 @@ def scan(
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Loopback address to bind to.", show_default="127.0.0.1")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to bind to; beyond loopback only with keys.", show_default="127.0.0.1")
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.", show_default="8321")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder where results are kept.")] = None,
+    has_worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Screen in this process too.")] = True,
     device: Device = None,
     precision: Precision = None,
     profile: Thoroughness = None,
 ) -> None:
-    """Run the HTTP service on this machine's loopback address."""
+    """Run the HTTP service; it screens itself, unless workers do."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with errors_to_exit_codes():
         from deepscreen.api.server import serve as serve_http
 
         settings = _settings(device, precision, profile=profile, host=host, port=port, data_dir=data_dir)
-        serve_http(settings, announce=typer.echo)
+        if has_worker:
+            serve_http(settings, announce=typer.echo)
+        else:
+            serve_http(settings, desk_factory=None, announce=typer.echo)
 
 
 @app.command()

@@ -8,7 +8,8 @@ DeepscreenError
 │   ├── MediaTooLarge         more bytes, pixels or seconds than the limits allow
 │   ├── UndecodableMedia      right kind, broken content
 │   ├── DecodeTimeout         decoding took longer than the limit
-│   └── DecoderCrashed        the sandboxed decoder died (signal, out of memory)
+│   ├── DecoderCrashed        the sandboxed decoder died (signal, out of memory)
+│   └── WorkerDied            workers of the service died on it, also with nothing else in hand
 ├── WeightsError              the installation is the problem; refuse to start
 │   ├── ManifestInvalid       weights/manifest.toml breaks its own rules
 │   ├── WeightsMissing        a file that the manifest names is not there
@@ -18,6 +19,10 @@ DeepscreenError
 │   └── InferenceFailed       a network gave no finite number
 ├── CalibrationError          a calibration file is missing or does not belong to its head
 │   └── TooFewItems           too little labelled media to fit and validate a calibration on
+├── StoreError                database or blob store cannot do its part
+│   ├── StoreUnavailable      it does not answer; try again later
+│   ├── StorageFull           no space left
+│   └── BlobDamaged           a stored file is gone or is not what was written
 ├── Overloaded                no free place; try again later
 └── ConfigError               a setting or an option is wrong
 """
@@ -61,6 +66,10 @@ class DecoderCrashed(MediaError):
     """The sandboxed decoder died: a signal, or more memory than it may have."""
 
 
+class WorkerDied(MediaError):
+    """Workers died while they screened this file."""
+
+
 class WeightsError(DeepscreenError):
     """Weights are not what the manifest says; screening refuses to start."""
 
@@ -95,6 +104,22 @@ class CalibrationError(DeepscreenError):
 
 class TooFewItems(CalibrationError):
     """There is too little labelled media to fit and validate a calibration on."""
+
+
+class StoreError(DeepscreenError):
+    """The store cannot do its part."""
+
+
+class StoreUnavailable(StoreError):
+    """The database or the blob store does not answer."""
+
+
+class StorageFull(StoreError):
+    """There is no space left to keep evidence in."""
+
+
+class BlobDamaged(StoreError):
+    """A stored file is gone, or is not what was written."""
 
 
 class Overloaded(DeepscreenError):

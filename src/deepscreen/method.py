@@ -13,7 +13,7 @@ import rfc8785
 from deepscreen.detectors.catalogue.rows import Catalogue, load_catalogue
 from deepscreen.detectors.contract import Detector
 from deepscreen.detectors.device import ComputePlan, plan_compute
-from deepscreen.detectors.registry import Workshop, build_detectors, build_plugins
+from deepscreen.detectors.registry import OFF_BY_DEFAULT, Workshop, build_detectors, build_plugins
 from deepscreen.errors import CalibrationError, ManifestInvalid
 from deepscreen.record import Provenance
 from deepscreen.scoring.calibration import Calibration
@@ -44,7 +44,7 @@ def load_method(settings: Settings) -> Method:
     plan = plan_compute(settings.device, settings.precision)
     scale = load_scale(store)
     _check_plugin_names(catalogue, scale)
-    detectors = build_detectors(Workshop(store, plan))
+    detectors = build_detectors(Workshop(store, plan), settings.switched_on)
     _check_heads(scale, {name: weights.sha256 for name, weights in proven.items()}, detectors)
     detectors += build_plugins(catalogue, plan)
     hashes = {name: weights.sha256 for name, weights in sorted(proven.items())}
@@ -142,7 +142,7 @@ def _check_heads(scale: Scale, hashes: dict[str, str], detectors: tuple[Detector
                 "installed; run `deepscreen fit` again or reinstall deepscreen"
             )
     for detector in detectors:
-        if detector.card.name not in scale.calibrations:
+        if detector.card.name not in scale.calibrations.keys() | OFF_BY_DEFAULT:
             raise CalibrationError(f"{detector.card.name} has no calibration in the manifest")
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deepscreen.errors import ConfigError
 
 ENV_PREFIX = "DEEPSCREEN_"
 # Switches of the test and build recipes, not of the program; they are no settings.
-RECIPE_VARIABLES = frozenset({"DEEPSCREEN_REQUIRE_GPU", "DEEPSCREEN_SHARED"})
+RECIPE_VARIABLES = frozenset({"DEEPSCREEN_REQUIRE_GPU", "DEEPSCREEN_SHARED", "DEEPSCREEN_SOAK"})
 MIB = 1024 * 1024
 Profile = Literal["default", "thorough"]
 
@@ -63,16 +63,58 @@ class Settings(BaseSettings):
     catalogue: Path | None = Field(
         None, description="TOML file of plug-in detectors, see docs/catalogue.md (default: no plug-ins)."
     )
+    audio_aasist: bool = Field(
+        False, description="Also asks AASIST as published of wide-band speech; slow, and it never decides."
+    )
     host: str = Field("127.0.0.1", description="Address that `serve` binds to; loopback, unless allowed.")
     port: int = Field(8321, ge=0, le=65535, description="Port that `serve` binds to.")
     allow_unauthenticated_network: bool = Field(
         False, description="Lets `serve` bind beyond loopback, without keys: only in a container published on loopback."
     )
-    data_dir: Path | None = Field(None, description="Folder where `serve` keeps results (default: a temporary one).")
+    public_names: tuple[str, ...] = Field(
+        (), description='Names by which clients may call the service, as JSON: `["deepscreen.lab.example"]`.'
+    )
+    requests_per_minute: int = Field(1200, ge=1, description="Requests that one API key may send in a minute.")
+    data_dir: Path | None = Field(
+        None, description="Folder of database, blobs and signing key (default: a temporary one)."
+    )
+    database_url: str | None = Field(
+        None, description="Database, `postgresql://...` or `sqlite:///...` (default: an SQLite file in data_dir)."
+    )
+    blob_url: str | None = Field(
+        None, description="Where originals and evidence are kept: folder or fsspec URL (default: a folder in data_dir)."
+    )
+    min_free_bytes: int = Field(
+        512 * MIB, ge=0, description="Space that must stay free in the blob store; below it uploads are refused (507)."
+    )
+    worker_lease_seconds: float = Field(
+        15.0,
+        ge=1,
+        le=3600,
+        description="For how long a silent worker is believed alive; then others take its work over.",
+    )
+    max_deaths_alone: int = Field(
+        1, ge=1, description="Workers that may die on one file that they screen alone; then it is failed for good."
+    )
+    max_queued: int = Field(10_000, ge=1, description="Screenings that may wait in the queue; beyond it: 429.")
+    wait_seconds: float = Field(
+        300.0, ge=0, le=3600, description="Longest time that a request waits for its screening; then the answer is 202."
+    )
     max_concurrent: int = Field(2, ge=1, le=64, description="Screenings that the service runs at once.")
     max_waiting: int = Field(16, ge=0, le=4096, description="Requests that may wait for a place; beyond it: 429.")
     limits: Limits = Field(default_factory=Limits, description="Bounds on a single evidence file.")
     policy: VerdictPolicy = Field(default_factory=VerdictPolicy, description="Verdict thresholds and prior.")
+
+    @model_validator(mode="after")
+    def _data_has_a_place(self) -> Settings:
+        if self.data_dir is None and (self.database_url or self.blob_url):
+            raise ValueError("database_url and blob_url need a data_dir beside them, for the signing key and uploads")
+        return self
+
+    @property
+    def switched_on(self) -> frozenset[str]:
+        """Detectors that are off by default and are to run."""
+        return frozenset({"audio_aasist"} if self.audio_aasist else ())
 
     def digest(self) -> str:
         """Sha256 of the settings that can change a record (limits and policy), over canonical JSON."""

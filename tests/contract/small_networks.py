@@ -14,12 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deepscreen.detectors.audio_aasist import AudioAasist
 from deepscreen.detectors.audio_head import AudioHead
 from deepscreen.detectors.audio_whisper import AudioWhisper
 from deepscreen.detectors.clip_features import ClipFeatures
 from deepscreen.detectors.contract import Detector
 from deepscreen.detectors.device import ComputePlan
 from deepscreen.detectors.linear_head import LinearHead
+from deepscreen.detectors.nets.aasist import SIZES, Aasist
 from deepscreen.detectors.nets.fixed_batches import run_fixed_batches
 from deepscreen.detectors.nets.whisper import LogMel
 from deepscreen.detectors.registry import Workshop, build_detector
@@ -105,6 +107,8 @@ def small_detector(name: str) -> Detector:
     """The detector of row *name*, on small networks."""
     if name == "audio_whisper":
         return _small_audio()
+    if name == "audio_aasist":
+        return _small_aasist()
     return build_detector(name, SmallWorkshop(WeightsStore.from_settings(Settings()), ComputePlan("cpu", "fp32", 1)))
 
 
@@ -117,6 +121,18 @@ def _small_audio() -> AudioWhisper:
         fusion=LinearHead(np.zeros(2), np.ones(2), np.array([1.0, 0.01]), 0.0),
     )
     return AudioWhisper(SpeechFeatures(SmallWhisper()), head, lambda: loud_is_speech)  # type: ignore[arg-type]
+
+
+def _small_aasist() -> AudioAasist:
+    """The network of AASIST-L's size with random weights: it is small as it is."""
+    network = Aasist(SIZES["aasist-l"]).eval()
+    generator = torch.Generator().manual_seed(4)
+    for name, parameter in network.named_parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5, generator=generator)
+        elif name.endswith("bias"):  # the scales of the norms stay 1, or nothing of the sound would come through
+            torch.nn.init.zeros_(parameter)
+    return AudioAasist(network.requires_grad_(False), lambda: loud_is_speech)
 
 
 def _loud(samples: NDArray[np.float32]) -> NDArray[np.float32]:

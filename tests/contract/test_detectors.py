@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
@@ -225,7 +226,7 @@ def test_maps_lie_on_the_picture_and_are_finite(case: Case) -> None:
 
 def test_pictures_and_clips_come_with_a_map(case: Case) -> None:
     assert bool(case.scored.maps) == (case.modality != "audio")
-    assert bool(case.scored.spectrograms) == (case.modality == "audio")
+    assert bool(case.scored.spectrograms) == (case.detector.card.name == "audio_whisper")
 
 
 def test_timeline_is_in_order_and_within_the_item(case: Case) -> None:
@@ -321,6 +322,7 @@ def test_frames_that_lie_dense_are_not_looked_at_again() -> None:
     assert len(outcome.moments) == len(FRAME_TIMES)
 
 
+@pytest.mark.parametrize("name", ["audio_whisper", "audio_aasist"])
 @pytest.mark.parametrize(
     ("samples", "absence"),
     [
@@ -333,12 +335,22 @@ def test_frames_that_lie_dense_are_not_looked_at_again() -> None:
     ],
     ids=["nothing", "0.2 s", "silence", "not a number", "-80 dB", "tone"],
 )
-def test_sound_without_speech_is_not_scored(networks: str, samples: NDArray[np.float32], absence: Absence) -> None:
-    assert absence_of("audio_whisper", networks, sound(samples)) is absence
+def test_sound_without_speech_is_not_scored(
+    name: str, networks: str, samples: NDArray[np.float32], absence: Absence
+) -> None:
+    assert absence_of(name, networks, sound(samples)) is absence
 
 
-def test_cutting_sound_into_other_blocks_changes_nothing(networks: str) -> None:
-    detector = built("audio_whisper", networks).detector
+def test_aasist_is_not_asked_of_telephone_sound(networks: str) -> None:
+    narrow = librosa.resample(
+        librosa.resample(reading(), orig_sr=RATE_HZ, target_sr=8000), orig_sr=8000, target_sr=RATE_HZ
+    )
+    assert absence_of("audio_aasist", networks, sound(narrow)) is Absence.NARROW_BAND
+
+
+@pytest.mark.parametrize("name", ["audio_whisper", "audio_aasist"])
+def test_cutting_sound_into_other_blocks_changes_nothing(name: str, networks: str) -> None:
+    detector = built(name, networks).detector
     first, second = (numbers(detector.score(sound(reading(), size))) for size in (RATE_HZ, 1999))
     assert first == second
 

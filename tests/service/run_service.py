@@ -1,16 +1,29 @@
-"""Runs the service on the fake desk, on any free port, and says on standard output where it listens."""
+"""Runs a part of the service on the fake desk, on any free port, and says on standard output where it listens.
+
+Usage: run_service.py [serve | api | worker]    ``api`` leaves screening to workers.
+"""
 
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+import threading
 
 from serving import build_fake_desk
 
 from deepscreen.api.server import serve
+from deepscreen.engine.run_worker import run_worker
 from deepscreen.settings import load_settings
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    serve(load_settings(port=0), desk_factory=build_fake_desk, announce=lambda url: sys.stdout.write(url + "\n"))
+    part = sys.argv[1] if len(sys.argv) > 1 else "serve"
+    if part == "worker":
+        ending = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: ending.set())
+        run_worker(load_settings(), ending, desk_factory=build_fake_desk)
+    else:
+        factory = build_fake_desk if part == "serve" else None
+        serve(load_settings(port=0), desk_factory=factory, announce=lambda url: sys.stdout.write(url + "\n"))

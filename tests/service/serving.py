@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,11 @@ from contextlib import contextmanager
 from starlette.testclient import TestClient
 
 from deepscreen.api.app import create_app
+from deepscreen.api.service import DeskFactory
+from deepscreen.detectors.contract import DetectorCard
+from deepscreen.media.intake import Intake
+from deepscreen.record import Provenance
+from deepscreen.screened import Screened
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
 
@@ -21,10 +27,34 @@ def build_fake_desk(settings: Settings) -> ScreeningDesk:
     return ScreeningDesk.with_fake_detectors(settings)
 
 
+class GatedDesk:
+    """A desk that screens when the gate opens."""
+
+    def __init__(self, desk: ScreeningDesk, gate: threading.Event) -> None:
+        self._desk = desk
+        self._gate = gate
+        self.settings = desk.settings
+
+    @property
+    def provenance(self) -> Provenance:
+        return self._desk.provenance
+
+    @property
+    def cards(self) -> tuple[DetectorCard, ...]:
+        return self._desk.cards
+
+    def screen(self, intake: Intake) -> Screened:
+        self._gate.wait(20)
+        return self._desk.screen(intake)
+
+    def close(self) -> None:
+        self._desk.close()
+
+
 @contextmanager
-def serving(settings: Settings) -> Iterator[TestClient]:
+def serving(settings: Settings, desk_factory: DeskFactory = build_fake_desk) -> Iterator[TestClient]:
     """Runs the app on the fake desk; gives a client once that is loaded."""
-    with TestClient(create_app(settings, build_fake_desk), base_url="http://localhost") as client:
+    with TestClient(create_app(settings, desk_factory), base_url="http://localhost") as client:
         wait_until_ready(client)
         yield client
 

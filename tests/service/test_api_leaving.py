@@ -1,4 +1,4 @@
-"""A client that leaves while its file is screened: the work ends, and nothing of it stays."""
+"""A client that leaves while its file is screened: nothing is lost, and its place is free at once."""
 
 from __future__ import annotations
 
@@ -7,48 +7,25 @@ import threading
 import time
 from collections.abc import Callable
 
-from serving import build_fake_desk
+from serving import GatedDesk, build_fake_desk
 
 from deepscreen.api.app import create_app
-from deepscreen.detectors.contract import DetectorCard
-from deepscreen.media.intake import Intake
-from deepscreen.record import Provenance
-from deepscreen.screened import Screened
-from deepscreen.screening import ScreeningDesk
-from deepscreen.settings import Profile, Settings
+from deepscreen.settings import Settings
+from deepscreen.store.computations import State
+from deepscreen.store.keys import Caller, Role
+from deepscreen.store.screenings import Filters
 
-
-class GatedDesk:
-    """The desk of the other tests, which screens when the gate opens."""
-
-    def __init__(self, desk: ScreeningDesk, gate: threading.Event) -> None:
-        self._desk = desk
-        self._gate = gate
-
-    @property
-    def provenance(self) -> Provenance:
-        return self._desk.provenance
-
-    @property
-    def cards(self) -> tuple[DetectorCard, ...]:
-        return self._desk.cards
-
-    def screen(self, intake: Intake, *, profile: Profile | None = None) -> Screened:
-        self._gate.wait(20)
-        return self._desk.screen(intake, profile=profile)
-
-    def close(self) -> None:
-        self._desk.close()
+LOCAL = Caller("local", Role.ADMIN)
 
 
 async def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
-    while not condition():
+    while not await asyncio.to_thread(condition):
         assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.01)
 
 
-def test_client_that_leaves_while_its_file_is_screened_leaves_nothing(own_settings: Settings, png: bytes) -> None:
+def test_client_that_leaves_while_its_file_is_screened_loses_nothing(own_settings: Settings, png: bytes) -> None:
     assert own_settings.data_dir
     data_dir = own_settings.data_dir
     gate = threading.Event()
@@ -73,18 +50,20 @@ def test_client_that_leaves_while_its_file_is_screened_leaves_nothing(own_settin
         app = create_app(own_settings, lambda settings: GatedDesk(build_fake_desk(settings), gate))  # type: ignore[arg-type, return-value]
         async with app.router.lifespan_context(app):
             service = app.state.service
-            await until(service._loading.done)
-            request = asyncio.create_task(app(scope, receive, send))
-            await until(lambda: service.admission.places.running == 1)
-            left.set()
-            await request
-            # The thread still works on the file: place and file stay until it ends.
-            assert service.admission.places.running == 1
-            assert len(list((data_dir / "uploads").iterdir())) == 1
-            gate.set()
-            await until(lambda: service.admission.places.running + service.admission.places.waiting == 0)
-            assert not list((data_dir / "uploads").iterdir())
-            assert not list((data_dir / "results").iterdir())
+            try:
+                await until(service._loading.done)
+                request = asyncio.create_task(app(scope, receive, send))
+                await until(lambda: service.queue.depth() == (0, 1))
+                assert service.admission.taken == 1
+                left.set()
+                await request
+                assert service.admission.taken == 0
+                assert list((data_dir / "uploads").iterdir()) == []
+            finally:
+                gate.set()
+            await until(lambda: service.queue.depth() == (0, 0))
+            items = service.screenings.page(LOCAL, Filters(), limit=10)
+            assert [item.state for item in items] == [State.DONE]
 
     asyncio.run(scene())
     assert sent == []

@@ -100,17 +100,24 @@ def test_results_are_not_kept_by_caches(client: TestClient, png: bytes) -> None:
     assert client.get(f"/v1/screenings/{post(client, png)['id']}").headers["cache-control"] == "no-store"
 
 
-def test_original_is_gone_after_its_screening(client: TestClient, data_dir: Path, png: bytes) -> None:
+def test_original_is_kept_once_as_a_blob(client: TestClient, data_dir: Path, png: bytes) -> None:
     post(client, png)
+    post(client, png, "again.png")
     assert list((data_dir / "uploads").iterdir()) == []
-    assert all(path.read_bytes() != png for path in data_dir.rglob("*") if path.is_file())
+    same = [path for path in data_dir.rglob("*") if path.is_file() and path.read_bytes() == png]
+    assert [path.name for path in same] == [hashlib.sha256(png).hexdigest()]
+    assert same[0].stat().st_mode & 0o777 == 0o400
 
 
-def test_original_is_gone_after_a_failed_screening(client: TestClient, data_dir: Path) -> None:
-    results_before = list((data_dir / "results").iterdir())
-    assert client.post("/v1/screenings", files={"file": ("a.png", b"no picture" * 20)}).status_code == 415
+def test_failed_screening_is_kept_with_its_reason(client: TestClient, data_dir: Path) -> None:
+    response = client.post("/v1/screenings", files={"file": ("a.png", b"no picture" * 20)})
+    assert response.status_code == 415
     assert list((data_dir / "uploads").iterdir()) == []
-    assert list((data_dir / "results").iterdir()) == results_before
+    kept = client.get(response.headers["location"]).json()
+    assert kept["state"] == "failed"
+    assert kept["failure"] == {name: response.json()[name] for name in ("type", "title", "status", "detail")}
+    assert kept["screening"] is None
+    assert client.get(response.headers["location"] + "/record").status_code == 404
 
 
 def test_results_survive_a_restart_when_data_dir_is_set(own_settings: Settings, png: bytes) -> None:
@@ -126,15 +133,14 @@ def test_leftovers_of_a_crash_are_removed_at_the_start(own_settings: Settings) -
     data_dir = own_settings.data_dir
     (data_dir / "uploads").mkdir(parents=True)
     (data_dir / "uploads" / "half").write_bytes(b"evidence")
-    (data_dir / "results" / ".new-0").mkdir(parents=True)
     with serving(own_settings):
         assert not (data_dir / "uploads" / "half").exists()
-        assert not (data_dir / "results" / ".new-0").exists()
 
 
 def test_folders_are_private(client: TestClient, data_dir: Path, png: bytes) -> None:
     envelope = post(client, png)
-    for folder in (data_dir, data_dir / "uploads", data_dir / "results", data_dir / "results" / envelope["id"]):
+    assert envelope["state"] == "done"
+    for folder in (data_dir, *(path for path in data_dir.rglob("*") if path.is_dir())):
         assert folder.stat().st_mode & 0o077 == 0, folder
 
 
@@ -146,7 +152,15 @@ def test_senders_name_is_shown_and_never_used(client: TestClient, data_dir: Path
     assert response.status_code == 201, response.text
     assert response.json()["filename"] == filename.replace("\n", "%0A")
     assert [path.name for path in data_dir.parent.iterdir()] == [data_dir.name]
-    assert sorted(path.name for path in data_dir.iterdir()) == ["lock", "results", "uploads"]
+    database = {"deepscreen.db", "deepscreen.db-wal", "deepscreen.db-shm"}
+    assert {path.name for path in data_dir.iterdir()} <= {
+        "lock",
+        "scratch",
+        "uploads",
+        "blobs",
+        "signing-key.pem",
+        *database,
+    }
 
 
 def test_senders_name_that_is_no_utf8_is_shown_with_replacements(client: TestClient, png: bytes) -> None:
@@ -185,12 +199,16 @@ def test_evidence_that_the_record_does_not_name_is_not_found(client: TestClient,
 def test_changed_result_is_not_served(client: TestClient, data_dir: Path, png: bytes, damage: str) -> None:
     envelope = post(client, png)
     link = envelope["evidence"][0]
-    name = "record.json" if damage == "record" else link["sha256"]
-    path = data_dir / "results" / envelope["id"] / name
-    path.write_bytes(path.read_bytes() + b" ")  # still valid JSON, still a picture
+    record = client.get(envelope["record_href"])
+    sha256 = record.headers["etag"].strip('"') if damage == "record" else link["sha256"]
+    path = data_dir / "blobs" / sha256[:2] / sha256[2:4] / sha256
+    path.chmod(0o600)
+    intact = path.read_bytes()
+    path.write_bytes(intact + b" ")  # still valid JSON, still a picture
 
     response = client.get(envelope["record_href"] if damage == "record" else link["href"])
 
+    path.write_bytes(intact)
     assert response.status_code == 500
     assert response.json()["type"] == "urn:deepscreen:problem:result-damaged"
 
@@ -198,10 +216,11 @@ def test_changed_result_is_not_served(client: TestClient, data_dir: Path, png: b
 def test_screening_is_logged_in_one_line_without_the_file_name(
     client: TestClient, png: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
+    other = png + b"trailing"  # another content, for what was screened is not screened again
     with caplog.at_level(logging.INFO, logger="deepscreen"):
-        post(client, png, "secret informant.png")
-    lines = [record.getMessage() for record in caplog.records if record.name.startswith("deepscreen.api")]
+        post(client, other, "secret informant.png")
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("deepscreen.engine")]
     assert len(lines) == 1
-    assert lines[0].startswith(f"screened {hashlib.sha256(png).hexdigest()[:12]} image ")
+    assert lines[0].startswith(f"screened {hashlib.sha256(other).hexdigest()[:12]} image ")
     assert "ms" in lines[0]
     assert "informant" not in caplog.text

@@ -151,14 +151,14 @@ def test_overload_is_told_before_the_body_is_asked_for(running: Running) -> None
 
 
 def test_client_that_leaves_in_the_middle_of_its_upload_leaves_nothing(running: Running) -> None:
-    results_before = len(list((running.data_dir / "results").iterdir()))
+    before = running.client.get("/v1/screenings").json()
     with running.open_upload() as connection:
         connection.sendall(b"x" * 1000)
         until(lambda: running.places() == (0, 1))
         until(lambda: len(list((running.data_dir / "uploads").iterdir())) == 1)
     until(lambda: running.places() == (0, 0))
     until(lambda: not list((running.data_dir / "uploads").iterdir()))
-    assert len(list((running.data_dir / "results").iterdir())) == results_before
+    assert running.client.get("/v1/screenings").json() == before
 
 
 def test_memory_stays_flat_during_a_large_upload(running: Running) -> None:
@@ -197,17 +197,21 @@ def test_service_ends_gracefully_on_a_signal(running: Running) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost"])
 def test_loopback_may_be_bound(host: str) -> None:
-    check_bind(host)
+    check_bind(host, has_keys=False)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "10.0.0.1", "2001:db8::1", "example.org", ""])
 def test_anything_but_loopback_is_refused(host: str) -> None:
     with pytest.raises(ConfigError, match=r"127\.0\.0\.1"):
-        check_bind(host)
+        check_bind(host, has_keys=False)
+
+
+def test_network_may_be_served_once_there_is_a_key() -> None:
+    check_bind("0.0.0.0", has_keys=True)
 
 
 def test_network_needs_an_explicit_word_and_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    check_bind("0.0.0.0", allow_unauthenticated_network=True)
+    check_bind("0.0.0.0", has_keys=False, allow_unauthenticated_network=True)
     assert "WITHOUT AUTHENTICATION" in caplog.text
 
 

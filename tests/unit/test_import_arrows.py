@@ -27,10 +27,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("scoring",),
     ("method", "screened"),
     ("screening",),
-    ("report",),
+    ("report", "store"),
     ("kept",),
     ("scan",),
     ("evaluation", "training"),
+    ("engine",),
     ("api",),
     ("cli",),
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deepscreen.detectors.device import CPU_BATCH, ComputePlan, plan_compute
-from deepscreen.detectors.registry import DETECTORS, Workshop, build_detector
+from deepscreen.detectors.registry import DETECTORS, OFF_BY_DEFAULT, Workshop, build_detector, build_detectors
 from deepscreen.errors import ConfigError
 from deepscreen.settings import Settings
 from deepscreen.weights.manifest import load_manifest
@@ -36,7 +36,8 @@ def test_card_says_what_it_is(name: str) -> None:
 def test_card_names_rows_of_the_manifest_that_are_for_its_modality(name: str) -> None:
     manifest = load_manifest(shipped_dir() / "manifest.toml")
     rows = [manifest.row(weights) for weights in CARDS[name].weights]
-    assert {"head", "backbone"} <= {row.kind for row in rows}
+    kinds = {row.kind for row in rows}
+    assert {"head", "backbone"} <= kinds or "peer" in kinds
     assert [row.name for row in rows if CARDS[name].modality not in row.used_by] == []
 
 
@@ -47,6 +48,15 @@ def test_every_modality_has_a_detector() -> None:
 def test_table_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         DETECTORS["mine"] = "evil:build"  # type: ignore[index]
+
+
+@pytest.mark.weights
+def test_detectors_that_are_off_by_default_run_where_switched_on() -> None:
+    workshop = Workshop(WeightsStore.from_settings(Settings()), ComputePlan("cpu", "fp32", 1))
+    names = [
+        [d.card.name for d in build_detectors(workshop, on)] for on in ((), Settings(audio_aasist=True).switched_on)
+    ]
+    assert names == [[name for name in DETECTORS if name not in OFF_BY_DEFAULT], list(DETECTORS)]
 
 
 def test_unknown_detector_is_a_key_error(tmp_path: Path) -> None:

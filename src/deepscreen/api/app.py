@@ -15,20 +15,27 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from deepscreen.api import http_errors
+from deepscreen.api import http_errors, routes_cases, routes_screenings, routes_service
+from deepscreen.api.data_folder import open_data_folder
 from deepscreen.api.middleware import RequestShell
-from deepscreen.api.results import open_data_folder
-from deepscreen.api.routes import router
 from deepscreen.api.service import DeskFactory, Service
 from deepscreen.api.wire import Problem
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
+from deepscreen.store.store import Store
 
 DESCRIPTION = """Screens suspect images, videos and sound for deepfakes: calibrated, explained, offline.
 
 A record states how strongly the evidence supports one of two hypotheses, bona fide or spoof (synthetic or
 manipulated). It is an investigative lead for an examiner, never proof by itself. Errors are RFC 9457 problem bodies.
 """
+
+
+KEY_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key from `deepscreen keys create`. Without one only this machine is served.",
+}
 
 
 class DeepscreenApi(FastAPI):
@@ -38,21 +45,30 @@ class DeepscreenApi(FastAPI):
         """The OpenAPI document."""
         document = super().openapi()
         document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        document["components"]["securitySchemes"] = {"key": KEY_SCHEME}
+        document["security"] = [{"key": []}]
         return document
 
 
-def create_app(settings: Settings, desk_factory: DeskFactory = ScreeningDesk.build) -> FastAPI:
-    """The HTTP service. The desk is built in a thread when the app starts and is closed when it ends."""
+def create_app(settings: Settings, desk_factory: DeskFactory | None = ScreeningDesk.build) -> FastAPI:
+    """The HTTP service. The desk is built in a thread when the app starts and is closed when it ends.
+
+    Without a *desk_factory* the service only takes and gives; workers elsewhere screen.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with open_data_folder(settings.data_dir) as data_dir:
-            service = Service(settings, data_dir, desk_factory)
+            store = await asyncio.to_thread(Store.open, settings, data_dir)
+            service = Service(settings, store, desk_factory)
             app.state.service = service
+            signing = asyncio.create_task(service.keep_checkpoints())
             try:
                 yield
             finally:
+                signing.cancel()
                 await asyncio.to_thread(service.close)
+                store.close()
 
     app = DeepscreenApi(
         title="Deepscreen",
@@ -63,9 +79,12 @@ def create_app(settings: Settings, desk_factory: DeskFactory = ScreeningDesk.bui
         # The usual documentation pages load scripts from other machines.
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,  # a route of our own asks for a key first
     )
-    app.include_router(router)
-    app.add_middleware(RequestShell, own_host=settings.host)
+    app.include_router(routes_screenings.router)
+    app.include_router(routes_cases.router)
+    app.include_router(routes_service.router)
+    app.add_middleware(RequestShell, names=(settings.host, *settings.public_names))
     http_errors.install(app)
     return app
 

@@ -11,12 +11,22 @@ from deepscreen.api.http_errors import (
     MalformedUpload,
     NoSuchResult,
     NotReady,
+    ResultFinal,
+    RoleForbidden,
+    Unauthenticated,
     UploadStalled,
     internal_problem,
     problem_of,
 )
 from deepscreen.api.wire import EvidenceLink, Problem, ScreeningEnvelope
-from deepscreen.errors import DeepscreenError, MediaTooLarge, Overloaded, UndecodableMedia, UnsupportedMedia
+from deepscreen.errors import (
+    DeepscreenError,
+    MediaTooLarge,
+    Overloaded,
+    StorageFull,
+    UndecodableMedia,
+    UnsupportedMedia,
+)
 from deepscreen.record import (
     CalibratedReading,
     Evidence,
@@ -29,6 +39,7 @@ from deepscreen.record import (
     Stream,
     Verdict,
 )
+from deepscreen.store.computations import State
 
 EXAMPLE_ID = "5f2d8c9a41b07e6638d1f0a29c7b4e15"
 EXAMPLE_MEDIA_SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -40,14 +51,18 @@ EXAMPLE_REQUEST_ID = "3c1f0e9b7a5d2846"
 
 ERROR_EXAMPLES: tuple[DeepscreenError, ...] = (
     MalformedUpload("the body ended before its closing boundary; send the file again"),
+    ResultFinal("this result was reviewed; it is final"),
+    RoleForbidden("the role of this key is auditor; this needs one of: admin, examiner"),
+    Unauthenticated("the key is unknown, expired or revoked"),
     ForeignOrigin("requests from pages of 'https://example.org' are refused"),
     NoSuchResult("there is no screening with this id on this service"),
     UploadStalled("no byte arrived for 30 s; send the file again"),
     MediaTooLarge("the file has more than 4294967296 bytes, the most that this service accepts"),
     UnsupportedMedia("no image, video or audio that is read here; the content looks like a PDF document"),
-    HostNotAllowed("host 'example.org' is not this machine; use http://localhost:<port>/"),
+    HostNotAllowed("host 'example.org' is not this service; use http://localhost:<port>/ or add it to public_names"),
     UndecodableMedia("JPEG picture cannot be decoded: image file is truncated"),
     Overloaded("all 18 places are taken; try again later", retry_after_seconds=9),
+    StorageFull("1048576 bytes are free, 536870912 must stay so; make room and try again"),
     NotReady("the detectors are still being loaded; ask /readyz and come back"),
 )
 
@@ -65,7 +80,10 @@ def example_envelope() -> ScreeningEnvelope:
         id=EXAMPLE_ID,
         filename="portrait.jpg",
         created_at=datetime(2026, 11, 3, 14, 5, 9, tzinfo=UTC),
-        screening=_screening(),
+        state=State.DONE,
+        case_id=None,
+        failure=None,
+        screening=example_screening(),
         record_href=f"{href}/record",
         evidence=(
             EvidenceLink(
@@ -76,7 +94,8 @@ def example_envelope() -> ScreeningEnvelope:
     )
 
 
-def _screening() -> Screening:
+def example_screening() -> Screening:
+    """The record of a screened picture."""
     return Screening(
         media=Media(
             sha256=EXAMPLE_MEDIA_SHA256,
@@ -98,6 +117,7 @@ def _screening() -> Screening:
             settings_digest=EXAMPLE_DIGEST,
             device_class="cpu",
             precision="bf16",
+            profile="default",
         ),
     )
 

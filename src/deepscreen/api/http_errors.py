@@ -31,12 +31,32 @@ class NoSuchResult(RequestError):
     """There is no such screening or evidence here."""
 
 
+class IdempotencyKeyReused(RequestError):
+    """The Idempotency-Key stands for another request."""
+
+
+class ResultFinal(RequestError):
+    """The result was reviewed before and is final."""
+
+
+class Unauthenticated(RequestError):
+    """The request brings no valid key."""
+
+
+class RoleForbidden(RequestError):
+    """The key's role does not allow this."""
+
+
 class WrongContentType(RequestError):
     """The request body is not multipart/form-data."""
 
 
 class MalformedUpload(RequestError):
     """The request body breaks the rules of multipart/form-data or ends too early."""
+
+
+class WrongParameter(RequestError):
+    """A parameter of the request has a value that it cannot have."""
 
 
 class WrongFields(RequestError):
@@ -78,6 +98,7 @@ STATUS_BY_ERROR: Mapping[type[DeepscreenError], HTTPStatus] = MappingProxyType(
         errors.UndecodableMedia: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.DecodeTimeout: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.DecoderCrashed: HTTPStatus.UNPROCESSABLE_ENTITY,
+        errors.WorkerDied: HTTPStatus.UNPROCESSABLE_ENTITY,
         errors.WeightsError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.ManifestInvalid: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.WeightsMissing: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -87,12 +108,21 @@ STATUS_BY_ERROR: Mapping[type[DeepscreenError], HTTPStatus] = MappingProxyType(
         errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
         errors.CalibrationError: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.TooFewItems: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.StoreError: HTTPStatus.INTERNAL_SERVER_ERROR,
+        errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+        errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
+        errors.BlobDamaged: HTTPStatus.INTERNAL_SERVER_ERROR,
         errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
         errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
         RequestError: HTTPStatus.BAD_REQUEST,
         NoSuchResult: HTTPStatus.NOT_FOUND,
+        IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+        ResultFinal: HTTPStatus.CONFLICT,
+        Unauthenticated: HTTPStatus.UNAUTHORIZED,
+        RoleForbidden: HTTPStatus.FORBIDDEN,
         WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         MalformedUpload: HTTPStatus.BAD_REQUEST,
+        WrongParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
         WrongFields: HTTPStatus.UNPROCESSABLE_ENTITY,
         UploadStalled: HTTPStatus.REQUEST_TIMEOUT,
         HostNotAllowed: HTTPStatus.MISDIRECTED_REQUEST,
@@ -143,11 +173,21 @@ def internal_problem(request_id: str) -> Problem:
     )
 
 
+def problem_of_failure(error_type: str | None, message: str | None, request_id: str) -> Problem:
+    """Why a screening failed, told as if it had just been."""
+    kind = next((kind for kind in STATUS_BY_ERROR if kind.__name__ == error_type), None)
+    if kind is None or kind is errors.Overloaded:
+        return internal_problem(request_id)
+    return problem_of(kind(message or ""), request_id)
+
+
 def error_response(error: DeepscreenError, request_id: str) -> JSONResponse:
     """The problem response to *error*, with Retry-After where coming back makes sense."""
     headers = {}
     if isinstance(error, errors.Overloaded):
         headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="deepscreen"'
     if isinstance(error, NotReady):
         headers["Retry-After"] = str(NOT_READY_RETRY_AFTER_SECONDS)
     return problem_response(problem_of(error, request_id), headers)

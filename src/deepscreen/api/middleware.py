@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -23,7 +24,10 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",  # routes whose answers never change say otherwise
 }
 
@@ -31,10 +35,10 @@ SECURITY_HEADERS = {
 class RequestShell:
     """ASGI middleware around the whole application; an error inside never leaves it as anything but a problem body."""
 
-    def __init__(self, app: ASGIApp, *, own_host: str) -> None:
+    def __init__(self, app: ASGIApp, *, names: Iterable[str]) -> None:
         self._app = app
         # Another address of 127.0.0.0/8 is this machine's too; the unspecified address is nobody's name.
-        self._names = LOCAL_NAMES | ({own_host.lower()} - {"0.0.0.0", "::"})
+        self._names = LOCAL_NAMES | ({name.lower() for name in names} - {"0.0.0.0", "::"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles HTTP requests; everything else is passed on."""
@@ -59,7 +63,9 @@ class RequestShell:
     def _check_sender(self, headers: Headers) -> None:
         host = headers.get("host", "")
         if _host_name("//" + host) not in self._names:
-            raise HostNotAllowed(f"host {host!r} is not this machine; use http://localhost:<port>/")
+            raise HostNotAllowed(
+                f"host {host!r} is not this service; use http://localhost:<port>/ or add it to public_names"
+            )
         origin = headers.get("origin")
         if origin is not None and _host_name(origin) not in self._names:
             raise ForeignOrigin(f"requests from pages of {origin!r} are refused")

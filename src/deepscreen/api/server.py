@@ -8,24 +8,25 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import uvicorn
 
 from deepscreen.api.app import create_app
-from deepscreen.api.results import open_data_folder
+from deepscreen.api.data_folder import open_data_folder
 from deepscreen.api.service import DeskFactory
 from deepscreen.errors import ConfigError
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
+from deepscreen.store.keys import KeyRing
+from deepscreen.store.store import Store
 
 logger = logging.getLogger(__name__)
 
 GRACEFUL_SHUTDOWN_SECONDS = 30
 
 
-def check_bind(host: str, *, allow_unauthenticated_network: bool = False) -> None:
-    """Raises ConfigError for any host but a loopback address: this version knows no keys, so it serves no network.
+def check_bind(host: str, *, has_keys: bool, allow_unauthenticated_network: bool = False) -> None:
+    """Raises ConfigError for any host but a loopback address as long as no key was made: nobody could be kept out.
 
     *allow_unauthenticated_network* is for a container whose port is published on the host's loopback only.
     """
@@ -35,12 +36,13 @@ def check_bind(host: str, *, allow_unauthenticated_network: bool = False) -> Non
         address = ipaddress.ip_address(host)
     except ValueError as error:
         raise ConfigError(f"host {host!r} is no IP address; use 127.0.0.1, ::1 or localhost") from error
-    if address.is_loopback:
+    if address.is_loopback or has_keys:
         return
     if not allow_unauthenticated_network:
         raise ConfigError(
-            f"host {host} can be reached from other machines, and there are no keys in this version; use 127.0.0.1, "
-            "or in a container whose port is published on loopback set DEEPSCREEN_ALLOW_UNAUTHENTICATED_NETWORK=1"
+            f"host {host} can be reached from other machines, and no key was made; run `deepscreen keys create`, use "
+            "127.0.0.1, or in a container whose port is published on loopback set "
+            "DEEPSCREEN_ALLOW_UNAUTHENTICATED_NETWORK=1"
         )
     logger.warning(
         "listening on %s WITHOUT AUTHENTICATION: whoever reaches this port can send files and use this machine. "
@@ -52,19 +54,25 @@ def check_bind(host: str, *, allow_unauthenticated_network: bool = False) -> Non
 def serve(
     settings: Settings,
     *,
-    desk_factory: DeskFactory = ScreeningDesk.build,
+    desk_factory: DeskFactory | None = ScreeningDesk.build,
     announce: Callable[[str], None] = logger.info,
 ) -> None:
-    """Serves until SIGINT or SIGTERM; *announce* is told the URL, with the real port where ``port`` is 0.
+    """Serves until SIGINT or SIGTERM; without a *desk_factory*, workers elsewhere screen.
 
-    Raises ConfigError where the address cannot be used, and what kept the desk from being built (WeightsError and
-    others): a service that cannot screen does not stay up.
+    *announce* is told the URL, with the real port where ``port`` is 0. Raises ConfigError where the address cannot be
+    used, and what kept the desk from being built (WeightsError and others): a service that cannot screen does not stay
+    up.
     """
-    check_bind(settings.host, allow_unauthenticated_network=settings.allow_unauthenticated_network)
-    _check_data_dir(settings.data_dir)
+    has_keys = _check_store(settings)
+    check_bind(settings.host, has_keys=has_keys, allow_unauthenticated_network=settings.allow_unauthenticated_network)
+    if not has_keys:
+        logger.warning(
+            "no key was made: whoever is on this machine may do everything. `deepscreen keys create` ends that."
+        )
     failures: list[BaseException] = []
 
     def build_or_stop(settings: Settings) -> ScreeningDesk:
+        assert desk_factory is not None
         try:
             return desk_factory(settings)
         except BaseException as error:
@@ -73,7 +81,7 @@ def serve(
             raise
 
     with _listen(settings) as listener:
-        server = uvicorn.Server(_configure(settings, build_or_stop))
+        server = uvicorn.Server(_configure(settings, build_or_stop if desk_factory else None))
         announce(_url(listener))
         with _signals_end(server):
             server.run(sockets=[listener])
@@ -81,7 +89,7 @@ def serve(
         raise failures[0]
 
 
-def _configure(settings: Settings, desk_factory: DeskFactory) -> uvicorn.Config:
+def _configure(settings: Settings, desk_factory: DeskFactory | None) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(settings, desk_factory),
         lifespan="on",
@@ -94,11 +102,16 @@ def _configure(settings: Settings, desk_factory: DeskFactory) -> uvicorn.Config:
     )
 
 
-def _check_data_dir(data_dir: Path | None) -> None:
-    """Raises ConfigError early: from inside the app it would reach the user as uvicorn's exit code."""
-    if data_dir is not None:
-        with open_data_folder(data_dir):
-            return
+def _check_store(settings: Settings) -> bool:
+    """Whether keys are in use. Raises ConfigError early: from inside the app it would become uvicorn's exit code."""
+    if settings.data_dir is None:
+        return False
+    with open_data_folder(settings.data_dir) as data_dir:
+        store = Store.open(settings, data_dir)
+        try:
+            return not KeyRing(store.database).is_empty()
+        finally:
+            store.close()
 
 
 def _listen(settings: Settings) -> socket.socket:

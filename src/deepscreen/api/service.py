@@ -1,92 +1,219 @@
-"""What the routes work with: the desk once it is loaded, the places, the results; and the way of one upload."""
+"""What the routes work with: store, queue, doorkeeper and, where this process screens too, its worker."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
+import contextlib
+import hashlib
 import logging
+import socket
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
-from pathlib import Path
 
 from starlette.requests import Request
 
-from deepscreen.api.admission import Admission
-from deepscreen.api.http_errors import NotReady
-from deepscreen.api.results import ResultFolder
+from deepscreen.api.admission import Admission, ClientGone
+from deepscreen.api.auth import Doorkeeper
+from deepscreen.api.data_folder import UploadFolder
+from deepscreen.api.endings import Endings
+from deepscreen.api.http_errors import IdempotencyKeyReused, NoSuchResult, NotReady
+from deepscreen.api.metrics import Metrics
 from deepscreen.api.uploads import receive_upload
-from deepscreen.screened import Screened
+from deepscreen.engine.about import MethodInfo, method_info
+from deepscreen.engine.worker import Ended, Worker
+from deepscreen.errors import StoreError
 from deepscreen.screening import ScreeningDesk
-from deepscreen.settings import Profile, Settings
+from deepscreen.settings import Settings
+from deepscreen.store import screenings
+from deepscreen.store.audit import Signer
+from deepscreen.store.cases import Cases
+from deepscreen.store.computations import Queue, State
+from deepscreen.store.keys import Caller, KeyRing
+from deepscreen.store.screenings import Item, KeyReused, NotThere, Screenings
+from deepscreen.store.store import Store
 
 logger = logging.getLogger(__name__)
 
 DeskFactory = Callable[[Settings], ScreeningDesk]
+LOOK_SECONDS = 0.25  # how often a waiting request looks whether a worker elsewhere has ended its screening
+EVENT_SECONDS = 1.0  # how often a client of events hears something, and a worker elsewhere is looked after
+CHECKPOINT_SECONDS = 60.0
 
 
 class Service:
-    """One running service. Loading begins at once, in a thread of its own; ``close`` waits for what runs."""
+    """One running service. With a *desk_factory* it screens itself; loading begins at once, in a thread of its own."""
 
-    def __init__(self, settings: Settings, data_dir: Path, desk_factory: DeskFactory) -> None:
-        self.settings = settings
-        self.admission = Admission(max_concurrent=settings.max_concurrent, max_waiting=settings.max_waiting)
-        self.results = ResultFolder(data_dir)
+    def __init__(self, settings: Settings, store: Store, desk_factory: DeskFactory | None) -> None:
+        self.settings, self.store = settings, store
+        self.doorkeeper = Doorkeeper(KeyRing(store.database), requests_per_minute=settings.requests_per_minute)
+        places = settings.max_concurrent + settings.max_waiting
+        self.admission = Admission(max_places=places, max_concurrent=settings.max_concurrent)
+        self.queue = Queue(
+            store.database,
+            lease_seconds=settings.worker_lease_seconds,
+            max_deaths_alone=settings.max_deaths_alone,
+        )
+        self.screenings = Screenings(store, self.queue)
+        self.cases = Cases(store.database)
+        self.signer: Signer = store.signer()
+        self._uploads = UploadFolder(store.data_dir)
+        self._endings = Endings()
+        self.metrics = Metrics()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="desk-loader")
-        self._loading = self._loader.submit(desk_factory, settings)
-        self._loading.add_done_callback(_log_load)
+        self._loading = None if desk_factory is None else self._loader.submit(self._load, desk_factory)
 
-    def desk(self) -> ScreeningDesk:
-        """The loaded desk; raises NotReady until it is there, or the error that kept it from being loaded."""
-        if not self._loading.done():
-            raise NotReady("the detectors are still being loaded; ask /readyz and come back")
-        error = self._loading.exception()
-        if error is not None:
-            raise error.with_traceback(None)
-        return self._loading.result()
+    def method(self) -> MethodInfo:
+        """By what screenings are made here; raises NotReady until that is known, or what kept it from being loaded."""
+        if self._loading is not None:
+            return method_info(self._loaded(self._loading)[0])
+        row = self.queue.latest_worker()
+        if row is None:
+            raise NotReady("no worker has ever signed on to this database; start `deepscreen worker`")
+        return MethodInfo.model_validate(row.about)
 
-    async def screen_upload(self, request: Request, profile: Profile | None) -> str:
-        """Takes the upload in, has it screened, keeps the result and removes the original; gives the result's id.
+    async def submit(self, request: Request, caller: Caller, *, case_id: str | None, key: str | None) -> Item:
+        """Takes the upload in and has it queued; raises before a byte of the body is read where it cannot be.
 
-        ``profile``: None for the service's own.
-        Raises NotReady and Overloaded before a byte of the body is read, MediaError and RequestError about the upload,
-        ClientGone or ClientDisconnect where nobody waits any more.
+        Raises NotReady, Overloaded, StorageFull, NoSuchResult (no such case), MediaError and RequestError about the
+        upload, ClientDisconnect.
         """
-        desk = self.desk()
-        with self.admission.try_enter() as place:
-            path = self.results.upload_path()
-            place.defer(functools.partial(path.unlink, missing_ok=True))
+        method_digest = (await asyncio.to_thread(self.method)).method_digest
+        waiting, _ = await asyncio.to_thread(self.queue.depth)
+        self.admission.check_queue(waiting, most=self.settings.max_queued)
+        self.store.check_space(int(request.headers.get("content-length", "0")))
+        path = self._uploads.new_path()
+        try:
             upload = await receive_upload(request, path, limits=self.settings.limits)
-            created_at = datetime.now(UTC)
-            work = functools.partial(desk.screen, upload.intake, profile=profile)
-            screened = await place.run(work, gone=_client_gone(request))
-            _log_screening(screened)
-            keep = functools.partial(self.results.put, filename=upload.filename, created_at=created_at)
-            return await asyncio.to_thread(keep, screened)
+            intake = upload.intake
+            asked = screenings.Request(intake.sha256, intake.size_bytes, upload.filename, case_id, key)
+            await asyncio.to_thread(self.store.blobs.put_file, path, intake.sha256)
+            return await asyncio.to_thread(self._create, caller, asked, method_digest)
+        finally:
+            path.unlink(missing_ok=True)
+
+    async def wait_for_end(self, item: Item, caller: Caller, request: Request, *, seconds: float) -> Item:
+        """*item* when it has ended, or as it is after *seconds*; raises ClientGone when the client leaves before."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        gone = asyncio.ensure_future(_client_gone(request))
+        try:
+            with self._endings.watch(item.computation_id) as ended:
+                self.wake()
+                while True:
+                    item = await asyncio.to_thread(self.get, item.id, caller)
+                    left_seconds = deadline - asyncio.get_running_loop().time()
+                    if item.state not in {State.QUEUED, State.RUNNING} or left_seconds <= 0:
+                        return item
+                    await _first(ended, gone, seconds=min(left_seconds, LOOK_SECONDS))
+                    ended.clear()
+                    if gone.done():
+                        raise ClientGone
+        finally:
+            gone.cancel()
+
+    async def next_state(self, item: Item, caller: Caller) -> Item:
+        """*item* when it has ended, or as it stands a while later."""
+        with self._endings.watch(item.computation_id) as ended:
+            now = await asyncio.to_thread(self.get, item.id, caller)
+            if now.state is not item.state:
+                return now
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), EVENT_SECONDS)
+        return await asyncio.to_thread(self.get, item.id, caller)
+
+    def get(self, screening_id: str, caller: Caller) -> Item:
+        """One screening; raises NoSuchResult where the caller has none of this id."""
+        try:
+            return self.screenings.get(screening_id, caller)
+        except NotThere:
+            raise NoSuchResult("there is no screening with this id on this service") from None
+
+    def wake(self) -> None:
+        """Has the worker of this process look for work at once."""
+        if self._loading is not None and self._loading.done() and self._loading.exception() is None:
+            self._loading.result()[1].wake()
+
+    async def keep_checkpoints(self) -> None:
+        """Signs the audit log now and then, until it is cancelled."""
+        while True:
+            await asyncio.sleep(CHECKPOINT_SECONDS)
+            await asyncio.to_thread(self._checkpoint)
 
     def close(self) -> None:
-        """Lets running screenings end, then closes the desk."""
-        self.admission.close()
+        """Lets running screenings end, signs the audit log, and closes the desk."""
         self._loader.shutdown(wait=True)
-        if self._loading.exception() is None:
-            self._loading.result().close()
+        if self._loading is not None and self._loading.exception() is None:
+            desk, worker = self._loading.result()
+            worker.stop()
+            desk.close()
+        self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        try:
+            self.signer.checkpoint(self.store.database)
+        except StoreError as error:
+            logger.warning("the audit log could not be signed: %s", error)
+
+    def _create(self, caller: Caller, asked: screenings.Request, method_digest: str) -> Item:
+        try:
+            item, is_new = self.screenings.create(caller, asked, method_digest=method_digest)
+        except NotThere:
+            raise NoSuchResult("there is no open case with this id") from None
+        except KeyReused:
+            raise IdempotencyKeyReused("this Idempotency-Key was used for another file or case") from None
+        if is_new:
+            self.wake()
+        return item
+
+    def _load(self, desk_factory: DeskFactory) -> tuple[ScreeningDesk, Worker]:
+        try:
+            desk = desk_factory(self.settings)
+            info = method_info(desk)
+            worker = Worker(
+                self.store,
+                desk,
+                self.queue,
+                about=info.model_dump(mode="json"),
+                worker_id=_own_worker_id(self.store),
+                on_end=self._on_end,
+            )
+            worker.start()
+        except BaseException as error:
+            logger.error("the detectors could not be loaded: %s: %s", type(error).__name__, error)
+            raise
+        logger.info("ready: method %s", info.method_digest[:12])
+        return desk, worker
+
+    def _loaded(self, loading: Future[tuple[ScreeningDesk, Worker]]) -> tuple[ScreeningDesk, Worker]:
+        if not loading.done():
+            raise NotReady("the detectors are still being loaded; ask /readyz and come back")
+        error = loading.exception()
+        if error is not None:
+            raise error.with_traceback(None)
+        return loading.result()
+
+    def _on_end(self, ended: Ended) -> None:
+        self.metrics.count(ended)
+        if ended.screened is not None:
+            self.admission.took(sum(ended.screened.stage_seconds.values()))
+        self._endings.tell(ended.computation_id)
+
+
+def _own_worker_id(store: Store) -> str:
+    """The same at every start: the lock on the data folder proves that the worker before it is dead."""
+    folder = hashlib.sha256(str(store.data_dir.resolve()).encode()).hexdigest()[:8]
+    return f"{socket.gethostname()[:60]}-serve-{folder}"
+
+
+async def _first(ended: asyncio.Event, gone: asyncio.Future[None], *, seconds: float) -> None:
+    """Returns when either is so, or after *seconds*."""
+    waiting = asyncio.ensure_future(ended.wait())
+    try:
+        await asyncio.wait((waiting, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
 
 
 async def _client_gone(request: Request) -> None:
     """Returns when the client has left; to be used after the body was read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def _log_load(loading: Future[ScreeningDesk]) -> None:
-    error = loading.exception()
-    if error is None:
-        logger.info("ready: method %s", loading.result().provenance.method_digest[:12])
-    else:
-        logger.error("the detectors could not be loaded: %s: %s", type(error).__name__, error)
-
-
-def _log_screening(screened: Screened) -> None:
-    media = screened.screening.media
-    stages = " ".join(f"{name}={1000 * took:.0f}ms" for name, took in screened.stage_seconds.items())
-    logger.info("screened %s %s %s %s", media.sha256[:12], media.kind, screened.screening.overall.verdict, stages)

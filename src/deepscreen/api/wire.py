@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from deepscreen.record import Screening
-from deepscreen.settings import Limits, Profile, VerdictPolicy
+from deepscreen.engine.about import MethodInfo
+from deepscreen.record import Screening, Verdict
+from deepscreen.settings import Limits, VerdictPolicy
+from deepscreen.store.audit import Entry
+from deepscreen.store.computations import State
+from deepscreen.store.reviews import Decision
 
 OUTGOING_STATEMENT = "Nothing leaves this machine: the service opens no outgoing connection."
 
@@ -36,26 +40,124 @@ class EvidenceLink(_Wire):
     media_type: Literal["image/png"] = "image/png"
 
 
+class Failure(_Wire):
+    """Why a screening failed; the fields of a problem body."""
+
+    type: str
+    title: str
+    status: int = Field(description="The HTTP status of a request that was answered with this failure.")
+    detail: str
+
+
 class ScreeningEnvelope(_Wire):
-    """A screening record and what is not part of it: id, sender's file name, time, links and durations."""
+    """A screening: id, sender's file name, time, state; once it has ended its record, links and durations."""
 
     id: str = Field(description="Random id of this screening on this service.")
+    state: State = Field(description="queued or running; then done, failed or cancelled.")
+    case_id: str | None = Field(None, description="The case that it belongs to.")
     filename: str | None = Field(description="The name that the sender gave the file; used for nothing else.")
     created_at: datetime = Field(description="When the upload was complete, UTC.")
-    screening: Screening
-    record_href: str = Field(description="Path of the record as canonical JSON, byte for byte.")
+    screening: Screening | None = Field(None, description="The record, once it is done.")
+    failure: Failure | None = Field(None, description="The reason, where it failed.")
+    review: ReviewInfo | None = Field(None, description="With it the result is final; none: not reviewed yet.")
+    record_href: str | None = Field(None, description="Path of the record as canonical JSON, byte for byte.")
     evidence: tuple[EvidenceLink, ...]
     stage_milliseconds: dict[str, float] = Field(description="How long each stage of this screening took.")
 
 
-class ScreeningOptions(_Wire):
-    """What a request may ask for, in its query; an option that is not known is refused."""
+class ReviewRequest(_Wire):
+    """A reviewer's decision: the verdict stands, or another one does for a reason."""
 
-    profile: Profile | None = Field(
-        None,
-        description="`thorough`: what is decided is re-encoded at three levels, to see whether it stands. "
-        "Without it: the service's own, see `/info`.",
-    )
+    decision: Decision
+    verdict: Verdict | None = Field(None, description="The verdict that overrides; only with `override`.")
+    reason: str = Field("", max_length=4000, description="Why; needed with `override`.")
+
+    @model_validator(mode="after")
+    def _override_says_what_and_why(self) -> ReviewRequest:
+        if (self.decision is Decision.OVERRIDE) != (self.verdict is not None):
+            raise ValueError("want a verdict with override, and none with accept")
+        if self.decision is Decision.OVERRIDE and not self.reason.strip():
+            raise ValueError("want a reason with override")
+        return self
+
+
+class ReviewInfo(_Wire):
+    """A review: with it the result is final."""
+
+    decision: Decision
+    verdict: Verdict
+    reason: str
+    reviewer: str = Field(description="Id of the reviewer's key.")
+    reviewed_at: datetime
+
+
+class NewCase(_Wire):
+    """A case to be opened."""
+
+    name: str = Field(min_length=1, max_length=200)
+    notes: str = Field("", max_length=100_000)
+
+
+class CaseChange(_Wire):
+    """What shall be different; what is not given stays."""
+
+    name: str | None = Field(None, min_length=1, max_length=200)
+    notes: str | None = Field(None, max_length=100_000)
+    closed: bool | None = None
+
+
+class CaseInfo(_Wire):
+    """A case."""
+
+    id: str
+    name: str
+    notes: str
+    created_at: datetime
+    created_by: str = Field(description="Id of the key that opened it.")
+    closed_at: datetime | None
+    members: tuple[str, ...] = Field(description="Ids of the keys that work on it.")
+
+
+class CaseList(_Wire):
+    """Cases from the newest to the oldest."""
+
+    cases: tuple[CaseInfo, ...]
+
+
+class ScreeningSummary(_Wire):
+    """A screening in a list."""
+
+    id: str
+    state: State
+    case_id: str | None
+    filename: str | None
+    created_at: datetime
+    media_sha256: str
+    kind: Literal["image", "video", "audio"] | None
+    verdict: str | None
+    method_digest: str
+    href: str
+
+
+class ScreeningPage(_Wire):
+    """Screenings from the newest to the oldest."""
+
+    items: tuple[ScreeningSummary, ...]
+    next: str | None = Field(description="Value of `before` for the next page; none on the last.")
+
+
+class DeletionCertificate(_Wire):
+    """What a deletion left: the audit entry that says who removed what, when and why."""
+
+    screening_id: str
+    audit_entry: Entry
+    audit_entry_sha256: str
+
+
+class AuditPage(_Wire):
+    """Entries of the audit log, in order."""
+
+    entries: tuple[Entry, ...]
 
 
 class Health(_Wire):
@@ -64,44 +166,19 @@ class Health(_Wire):
     status: Literal["alive", "ready"]
 
 
-class WeightInfo(_Wire):
-    """A weights file that was proven at start-up."""
-
-    name: str
-    sha256: str
-
-
-class DetectorInfo(_Wire):
-    """A detector's card."""
-
-    name: str
-    modality: Literal["image", "video", "audio"]
-    version: str
-    weights: tuple[str, ...] = Field(description="Rows of the weights manifest that it loads.")
-    summary: str
-
-
 class PlacesInfo(_Wire):
     """The load at this moment."""
 
-    running: int = Field(description="Screenings that run.")
-    waiting: int = Field(description="Requests that upload or wait for their turn.")
+    running: int = Field(description="Screenings that run, on all workers.")
+    queued: int = Field(description="Screenings that no worker has begun.")
+    waiting: int = Field(description="Requests of this process that upload or wait for their result.")
     max_concurrent: int
     max_waiting: int
 
 
-class ServiceInfo(_Wire):
+class ServiceInfo(MethodInfo):
     """By what, how and under which limits this service screens."""
 
-    software: str
-    schema_version: int = Field(description="Version of the screening record.")
-    method_digest: str
-    settings_digest: str
-    device_class: str
-    precision: str
-    profile: Profile = Field(description="What is done where a request does not say.")
-    weights: tuple[WeightInfo, ...]
-    detectors: tuple[DetectorInfo, ...]
     limits: Limits
     policy: VerdictPolicy
     places: PlacesInfo

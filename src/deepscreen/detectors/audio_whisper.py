@@ -75,7 +75,9 @@ class AudioWhisper:
         if not isinstance(sample, SoundSample):
             return NotScored(CARD.name, Absence.NOT_APPLICABLE, "reads sound only")
         survey = survey_speech(sample.blocks, self._new_voice_activity())
-        return _absence(survey) or self._score_windows(survey.windows, wants_evidence=sample.wants_evidence)
+        return speech_absence(CARD.name, survey) or self._score_windows(
+            survey.windows, wants_evidence=sample.wants_evidence
+        )
 
     def _score_windows(self, windows: Sequence[SpeechWindow], *, wants_evidence: bool) -> Scored:
         features = list(self._features.features(windows))
@@ -104,16 +106,17 @@ def track_logit(windows: Sequence[SpeechWindow], logits: Sequence[float]) -> flo
     return sum(s * logit for s, logit in zip(seconds, logits, strict=True)) / sum(seconds)
 
 
-def _absence(survey: SpeechSurvey) -> NotScored | None:
+def speech_absence(detector: str, survey: SpeechSurvey) -> NotScored | None:
+    """Why *detector* gives no reading of a track without speech; None for one with speech."""
     if survey.sound_seconds < MIN_SOUND_SECONDS:
         detail = f"{survey.sound_seconds:.2f} s of sound; at least {MIN_SOUND_SECONDS} s are needed"
-        return NotScored(CARD.name, Absence.TOO_SHORT, detail)
+        return NotScored(detector, Absence.TOO_SHORT, detail)
     if survey.loudest_dbfs < SILENCE_DBFS:
         detail = f"loudest 10 ms at {max(survey.loudest_dbfs, -120.0):.0f} dBFS; speech needs {SILENCE_DBFS:.0f} dBFS"
-        return NotScored(CARD.name, Absence.SILENT, detail)
+        return NotScored(detector, Absence.SILENT, detail)
     if not survey.windows:
         detail = f"no 3 s of the sound hold {MIN_SPEECH_SECONDS} s of speech; music and noise are not scored"
-        return NotScored(CARD.name, Absence.NO_SPEECH, detail)
+        return NotScored(detector, Absence.NO_SPEECH, detail)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -29,8 +29,11 @@ DETECTORS: Mapping[str, str] = MappingProxyType(
         "face_clip": "deepscreen.detectors.face_clip:build",
         "video_clip": "deepscreen.detectors.video_clip:build",
         "audio_whisper": "deepscreen.detectors.audio_whisper:build",
+        "audio_aasist": "deepscreen.detectors.audio_aasist:build",
     }
 )
+OFF_BY_DEFAULT = frozenset({"audio_aasist"})  # run where the setting of that name says so; without a
+# calibration: their readings are reported and never decide
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,10 @@ def build_detector(name: str, workshop: Workshop) -> Detector:
     return detector
 
 
-def build_detectors(workshop: Workshop) -> tuple[Detector, ...]:
-    """All detectors, in the table's order."""
-    return tuple(build_detector(name, workshop) for name in DETECTORS)
+def build_detectors(workshop: Workshop, switched_on: Container[str] = frozenset()) -> tuple[Detector, ...]:
+    """All detectors that are on by default or *switched_on*, in the table's order."""
+    names = [name for name in DETECTORS if name not in OFF_BY_DEFAULT or name in switched_on]
+    return tuple(build_detector(name, workshop) for name in names)
 
 
 def build_plugins(catalogue: Catalogue, plan: ComputePlan) -> tuple[Detector, ...]:

@@ -58,6 +58,11 @@ class SpeechWindow:
         """Speech in this window, margins counted."""
         return int(self.speech.sum()) * FRAME_SAMPLES / SAMPLE_RATE_HZ
 
+    @property
+    def recorded(self) -> Samples:
+        """The samples as recorded, without the zeros that fill a short recording."""
+        return self.samples[: round((self.end_seconds - self.start_seconds) * SAMPLE_RATE_HZ)]
+
     def levelled(self) -> Samples:
         """The samples at the common speech level: RMS 0.05 over the speech frames."""
         frames = self.samples.reshape(WINDOW_FRAMES, FRAME_SAMPLES)[self.speech]

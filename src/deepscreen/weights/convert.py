@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Tensors = Mapping[str, NDArray[Any]]
 Recipe = Callable[[Sequence[Path], Path], None]
 
-_SAFETENSORS_DTYPES = {"float32": "F32", "float16": "F16"}
+_SAFETENSORS_DTYPES = {"float32": "F32", "float16": "F16", "int64": "I64"}
 # CTranslate2's DataType enumeration (include/ctranslate2/types.h, MIT): its values are part of the file format.
 _CTRANSLATE2_DTYPES = ("<f4", "i1", "<i2", "<i4", "<f2")
 _CTRANSLATE2_VERSION = 6
@@ -33,7 +33,7 @@ _MAX_RANK = 8
 
 
 def write_safetensors(path: Path, tensors: Tensors) -> None:
-    """Writes *tensors* (float32 or float16) by sorted name and without metadata, so that equal tensors are equal bytes.
+    """Writes *tensors* (float32, float16, int64) by sorted name, without metadata: equal tensors are equal bytes.
 
     The format is written here and not by the library, whose order of header fields may change between versions.
     """

@@ -22,10 +22,10 @@ from deepscreen.errors import ManifestInvalid, WeightsMissing
 MAX_MANIFEST_BYTES = 1024 * 1024
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-Kind = Literal["backbone", "tool", "head", "calibration"]
+Kind = Literal["backbone", "tool", "head", "calibration", "peer"]
 RecipeName = Literal["copy", "clip-int8-onnx", "silero-onnx", "whisper-encoder-ctranslate2"]
 
-_FOLDER_BY_KIND = {"head": "heads", "calibration": "calibrations"}
+_FOLDER_BY_KIND = {"head": "heads", "calibration": "calibrations", "peer": "peers"}
 
 
 class _Record(BaseModel):

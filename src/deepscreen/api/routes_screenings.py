@@ -1,0 +1,324 @@
+"""Screenings: asked for, listed, read, cancelled, tried again, deleted; their records and evidence."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import re
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from deepscreen.api.context import Anyone, Owner, Reviewer, ServiceDep, Writer
+from deepscreen.api.documented import (
+    LOCATION_HEADER,
+    NOT_MODIFIED,
+    PNG_CONTENT,
+    UPLOAD_BODY,
+    documented,
+    documented_envelope,
+)
+from deepscreen.api.envelopes import envelope, evidence_of, path_of, record_of, summary
+from deepscreen.api.examples import EXAMPLE_ID, example_screening
+from deepscreen.api.http_errors import (
+    NoSuchResult,
+    ResultDamaged,
+    ResultFinal,
+    RoleForbidden,
+    WrongParameter,
+    problem_of_failure,
+    problem_response,
+)
+from deepscreen.api.service import Service
+from deepscreen.api.wire import DeletionCertificate, ReviewRequest, ScreeningEnvelope, ScreeningPage
+from deepscreen.errors import BlobDamaged
+from deepscreen.record import Verdict
+from deepscreen.store import acts, audit
+from deepscreen.store.computations import State
+from deepscreen.store.keys import Caller
+from deepscreen.store.reviews import AlreadyReviewed, OwnWork, review
+from deepscreen.store.screenings import Filters, Item
+
+# The same address always gives the same bytes, so a client may keep them, but not share them.
+IMMUTABLE = "private, max-age=31536000, immutable"
+WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})\b")
+MOST_PER_PAGE = 200
+ID, SHA256 = r"^[0-9a-f]{32}$", r"^[0-9a-f]{64}$"
+
+EVENTS = {
+    "text/event-stream": {
+        "schema": {"type": "string"},
+        "example": f'event: state\ndata: {{"id": "{EXAMPLE_ID}", "state": "done"}}\n\n',
+    }
+}
+EXAMPLE_RECORD = example_screening().model_dump(mode="json")
+
+router = APIRouter(tags=["screenings"])
+
+
+@router.post(
+    "/v1/screenings",
+    status_code=HTTPStatus.CREATED,
+    summary="Screen one file",
+    response_model=ScreeningEnvelope,
+    openapi_extra=UPLOAD_BODY,
+    responses={
+        201: {**documented_envelope("The file was screened."), "headers": LOCATION_HEADER},
+        202: {
+            "model": ScreeningEnvelope,
+            "description": "It is queued or runs; see `Location`.",
+            "headers": LOCATION_HEADER,
+        },
+        **documented(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.REQUEST_TIMEOUT,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            HTTPStatus.TOO_MANY_REQUESTS,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            HTTPStatus.INSUFFICIENT_STORAGE,
+        ),
+    },
+)
+async def create_screening(
+    request: Request,
+    response: Response,
+    service: ServiceDep,
+    caller: Writer,
+    case_id: Annotated[str | None, Query(description="The case that it shall belong to.", pattern=ID)] = None,
+    prefer: Annotated[str, Header(description="`wait=N`: seconds to wait; `respond-async`: do not.")] = "",
+    idempotency_key: Annotated[
+        str | None, Header(description="Sent again with the same file, it gives the same screening.", max_length=200)
+    ] = None,
+) -> Any:
+    """Takes one image, video or sound file in the form field `file`, and answers with the result when it is there.
+
+    It waits as long as `Prefer` says, or the service allows; then the answer is 202 and `Location` names where the
+    result will be. A file that cannot be screened is answered with the reason, and the failed screening is kept.
+    """
+    service.method()
+    with service.admission.place():
+        item = await service.submit(request, caller, case_id=case_id, key=idempotency_key)
+        seconds = _wait_seconds(prefer, most=service.settings.wait_seconds)
+        item = await service.wait_for_end(item, caller, request, seconds=seconds)
+    headers = {"Location": path_of(item)}
+    if item.state is State.FAILED:
+        problem = problem_of_failure(item.error_type, item.error_message, request.state.request_id)
+        return problem_response(problem, headers)
+    response.headers.update(headers)
+    if item.state in {State.QUEUED, State.RUNNING}:
+        response.status_code = HTTPStatus.ACCEPTED
+    return await asyncio.to_thread(envelope, item, service.store)
+
+
+@router.get("/v1/screenings", summary="A list of screenings, the newest first", responses=documented())
+def list_screenings(
+    service: ServiceDep,
+    caller: Anyone,
+    case_id: Annotated[str | None, Query(pattern=ID)] = None,
+    media_sha256: Annotated[str | None, Query(pattern=SHA256)] = None,
+    kind: Annotated[Literal["image", "video", "audio"] | None, Query()] = None,
+    verdict: Annotated[Verdict | None, Query()] = None,
+    filename: Annotated[str | None, Query(description="A part of the name.", max_length=200)] = None,
+    before: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = 50,
+) -> ScreeningPage:
+    """Gives what the caller may see: an examiner its own and those of its cases, other roles all."""
+    filters = Filters(case_id=case_id, media_sha256=media_sha256, kind=kind, verdict=verdict, filename=filename)
+    items = service.screenings.page(caller, filters, limit=limit, before=_position(before))
+    after = _token(items[-1]) if len(items) == limit else None
+    return ScreeningPage(items=tuple(summary(item) for item in items), next=after)
+
+
+@router.get(
+    "/v1/screenings/{screening_id}",
+    summary="A screening, in its envelope",
+    responses={200: documented_envelope("The screening as it stands."), **documented(HTTPStatus.NOT_FOUND)},
+)
+def read_screening(screening_id: str, service: ServiceDep, caller: Anyone) -> ScreeningEnvelope:
+    """Gives its state, and once it is done the same body as the request that made it."""
+    item = service.get(screening_id, caller)
+    if item.record_sha256 is not None:
+        _log(service, caller, acts.SCREENING_VIEWED, item)
+    return envelope(item, service.store)
+
+
+@router.delete(
+    "/v1/screenings/{screening_id}", summary="Delete a screening", responses=documented(HTTPStatus.NOT_FOUND)
+)
+def delete_screening(
+    screening_id: str,
+    service: ServiceDep,
+    caller: Owner,
+    reason: Annotated[str, Query(description="Why; it is kept in the audit log.", max_length=1000)] = "",
+) -> DeletionCertificate:
+    """Removes it for good. The original and the results go with the last screening that refers to them."""
+    service.get(screening_id, caller)
+    entry = service.screenings.delete(screening_id, caller, reason=reason)
+    return DeletionCertificate(screening_id=screening_id, audit_entry=entry, audit_entry_sha256=audit.sha256_of(entry))
+
+
+@router.post(
+    "/v1/screenings/{screening_id}/cancel",
+    summary="Take a screening back",
+    responses=documented(HTTPStatus.NOT_FOUND),
+)
+def cancel_screening(screening_id: str, service: ServiceDep, caller: Writer) -> ScreeningEnvelope:
+    """Has no effect on one that has ended."""
+    service.get(screening_id, caller)
+    return envelope(service.screenings.cancel(screening_id, caller), service.store)
+
+
+@router.post(
+    "/v1/screenings/{screening_id}/retry",
+    status_code=HTTPStatus.ACCEPTED,
+    summary="Screen the same file again",
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+def retry_screening(screening_id: str, service: ServiceDep, caller: Writer) -> ScreeningEnvelope:
+    """Makes a new attempt, under the method of today; has no effect on one that has not ended."""
+    service.get(screening_id, caller)
+    item = service.screenings.retry(screening_id, caller, method_digest=service.method().method_digest)
+    service.wake()
+    return envelope(item, service.store)
+
+
+@router.post(
+    "/v1/screenings/{screening_id}/review",
+    status_code=HTTPStatus.CREATED,
+    summary="Accept or override a result, which makes it final",
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+def review_screening(
+    screening_id: str, service: ServiceDep, caller: Reviewer, wanted: Annotated[ReviewRequest, Body()]
+) -> ScreeningEnvelope:
+    """Two persons: whoever sent the file cannot review it. The record stays as it is; the review stands beside it."""
+    item = _done(service.get(screening_id, caller))
+    verdict = wanted.verdict or Verdict(str(item.verdict))
+    try:
+        review(service.store.database, item, caller, decision=wanted.decision, verdict=verdict, reason=wanted.reason)
+    except OwnWork:
+        raise RoleForbidden("who sent a file cannot review its result; it takes a second person") from None
+    except AlreadyReviewed:
+        raise ResultFinal("this result was reviewed; it is final") from None
+    return envelope(item, service.store)
+
+
+@router.get(
+    "/v1/screenings/{screening_id}/events",
+    summary="State changes as server-sent events",
+    response_class=StreamingResponse,
+    responses={200: {"description": "Events named `state`.", "content": EVENTS}, **documented(HTTPStatus.NOT_FOUND)},
+)
+async def read_events(screening_id: str, service: ServiceDep, caller: Anyone) -> StreamingResponse:
+    """Sends an event `state` with id and state at once and at each change, and ends with the screening."""
+    first = await asyncio.to_thread(service.get, screening_id, caller)
+    return StreamingResponse(_events(service, caller, first), media_type="text/event-stream")
+
+
+@router.get(
+    "/v1/screenings/{screening_id}/record",
+    summary="The record alone, as canonical JSON",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "RFC 8785 canonical JSON: the bytes that are hashed and compared.",
+            "content": {"application/json": {"example": EXAMPLE_RECORD}},
+        },
+        304: NOT_MODIFIED,
+        **documented(HTTPStatus.NOT_FOUND),
+    },
+)
+def read_record(screening_id: str, request: Request, service: ServiceDep, caller: Anyone) -> Response:
+    """Gives the bytes that the library and the command line give for the same file under the same method."""
+    item = _done(service.get(screening_id, caller))
+    content, _ = record_of(item, service.store.blobs)
+    _log(service, caller, acts.RECORD_DOWNLOADED, item)
+    return _immutable(request, content, "application/json", str(item.record_sha256))
+
+
+@router.get(
+    "/v1/screenings/{screening_id}/evidence/{name}",
+    summary="A picture that the record names",
+    response_class=Response,
+    responses={
+        200: {"description": "The picture; its sha256 is in the record.", "content": PNG_CONTENT},
+        304: NOT_MODIFIED,
+        **documented(HTTPStatus.NOT_FOUND),
+    },
+)
+def read_evidence(screening_id: str, name: str, request: Request, service: ServiceDep, caller: Anyone) -> Response:
+    """Gives a heatmap, timeline or spectrogram, checked against the record before it is sent."""
+    item = _done(service.get(screening_id, caller))
+    _, screening = record_of(item, service.store.blobs)
+    entry = next((e for e in evidence_of(screening) if e.name == name), None)
+    if entry is None:
+        raise NoSuchResult("the record of this screening names no such evidence")
+    try:
+        content = service.store.blobs.read(entry.sha256)
+    except BlobDamaged as error:
+        raise ResultDamaged(f"screening {item.id}: evidence {name}: {error}") from error
+    _log(service, caller, acts.EVIDENCE_DOWNLOADED, item, sha256=entry.sha256)
+    return _immutable(request, content, "image/png", entry.sha256)
+
+
+async def _events(service: Service, caller: Caller, item: Item) -> AsyncIterator[str]:
+    told: State | None = None
+    while True:
+        if item.state is not told:
+            told = item.state
+            yield f"event: state\ndata: {json.dumps({'id': item.id, 'state': told.value})}\n\n"
+        if told not in {State.QUEUED, State.RUNNING}:
+            return
+        item = await service.next_state(item, caller)
+        if item.state is told:
+            yield ": still\n\n"  # a comment: keeps proxies from closing the connection, and notices a client that left
+
+
+def _done(item: Item) -> Item:
+    if item.record_sha256 is None:
+        raise NoSuchResult(f"this screening is {item.state}: it has no record")
+    return item
+
+
+def _log(service: Service, caller: Caller, act: str, item: Item, **details: audit.Detail) -> None:
+    """Every view and download of evidence is an entry."""
+    database = service.store.database
+    with database.write() as connection:
+        audit.append(database, connection, actor=caller.id, act=act, subject=item.id, details=details)
+
+
+def _immutable(request: Request, content: bytes, media_type: str, sha256: str) -> Response:
+    headers = {"ETag": f'"{sha256}"', "Cache-Control": IMMUTABLE}
+    if sha256 in request.headers.get("if-none-match", ""):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
+
+
+def _wait_seconds(prefer: str, *, most: float) -> float:
+    """How long to wait by RFC 7240: ``wait=N``; none of it with ``respond-async`` alone; else as long as is allowed."""
+    match = WAIT.search(prefer.lower())
+    if match is not None:
+        return min(float(match[1]), most)
+    return 0.0 if "respond-async" in prefer.lower() else most
+
+
+def _token(item: Item) -> str:
+    return base64.urlsafe_b64encode(f"{item.created_at!r} {item.id}".encode()).decode()
+
+
+def _position(token: str | None) -> tuple[float, str] | None:
+    if token is None:
+        return None
+    try:
+        created_at, _, screening_id = base64.urlsafe_b64decode(token).decode().partition(" ")
+        return float(created_at), screening_id
+    except (binascii.Error, ValueError) as error:
+        raise WrongParameter("before: want the `next` of a page before") from error

@@ -1,0 +1,96 @@
+"""What the service says of itself: health, method, limits, its OpenAPI document, its audit log."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from deepscreen.api.context import Anyone, Auditor, ServiceDep
+from deepscreen.api.documented import documented
+from deepscreen.api.wire import AuditPage, Health, PlacesInfo, ServiceInfo
+from deepscreen.store import audit
+
+MOST_ENTRIES = 1000
+METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
+METRICS = {"text/plain": {"schema": {"type": "string"}, "example": 'deepscreen_computations{state="queued"} 0.0'}}
+router = APIRouter(tags=["service"])
+
+
+@router.get(
+    "/info",
+    summary="By what, how and under which limits this service screens",
+    responses=documented(HTTPStatus.SERVICE_UNAVAILABLE),
+)
+def read_info(service: ServiceDep, _: Anyone) -> ServiceInfo:
+    """States software, method, weights, detectors, limits, policy and load."""
+    method = service.method()
+    queued, running = service.queue.depth()
+    settings = service.settings
+    places = PlacesInfo(
+        running=running,
+        queued=queued,
+        waiting=service.admission.taken,
+        max_concurrent=settings.max_concurrent,
+        max_waiting=settings.max_waiting,
+    )
+    return ServiceInfo(**dict(method), limits=settings.limits, policy=settings.policy, places=places)
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={200: {"description": "Prometheus' text format.", "content": METRICS}, **documented()},
+)
+def read_metrics(service: ServiceDep, _: Anyone) -> Response:
+    """Gives times of stages, ends of screenings, readings for each detector, the queue and the device's memory."""
+    queued, running = service.queue.depth()
+    page = service.metrics.page(queued=queued, running=running, waiting=service.admission.taken)
+    return Response(page, media_type=METRICS_TYPE)
+
+
+@router.get("/v1/audit", summary="The audit log", responses=documented())
+def read_audit(
+    service: ServiceDep,
+    _: Auditor,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Entries with a greater number.")] = 0,
+    subject: Annotated[str | None, Query(max_length=100, description="Entries about this id.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_ENTRIES)] = 100,
+) -> AuditPage:
+    """Gives entries in order. `deepscreen verify` proves that none was changed or removed."""
+    with service.store.database.read() as connection:
+        found = audit.entries(connection, after=after, limit=limit, subject=subject)
+    return AuditPage(entries=tuple(found))
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def read_openapi(request: Request, _: Anyone) -> JSONResponse:
+    """The OpenAPI document."""
+    return JSONResponse(request.app.openapi())
+
+
+@router.get(
+    "/livez",
+    summary="Whether the process answers",
+    responses=documented(),
+    openapi_extra={"security": []},
+)
+async def read_liveness() -> Health:
+    """Answers at once, also while detectors load and while all places are taken."""
+    return Health(status="alive")
+
+
+@router.get(
+    "/readyz",
+    summary="Whether screenings are taken",
+    responses=documented(HTTPStatus.SERVICE_UNAVAILABLE),
+    openapi_extra={"security": []},
+)
+async def read_readiness(service: ServiceDep) -> Health:
+    """Answers 503 until the detectors are loaded."""
+    await asyncio.to_thread(service.method)
+    return Health(status="ready")

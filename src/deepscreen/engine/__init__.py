@@ -1,0 +1,1 @@
+"""The engine: takes computations from the queue and has them done."""

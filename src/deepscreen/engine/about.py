@@ -1,0 +1,65 @@
+"""By what a desk screens: told by the service that has it, and by workers to those that have none."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from deepscreen.record import SCHEMA_VERSION
+from deepscreen.screening import ScreeningDesk
+from deepscreen.settings import Profile
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WeightInfo(_Told):
+    """A weights file that was proven at start-up."""
+
+    name: str
+    sha256: str
+
+
+class DetectorInfo(_Told):
+    """A detector's card."""
+
+    name: str
+    modality: Literal["image", "video", "audio"]
+    version: str
+    weights: tuple[str, ...] = Field(description="Rows of the weights manifest that it loads.")
+    summary: str
+
+
+class MethodInfo(_Told):
+    """The method, and what it consists of."""
+
+    software: str
+    schema_version: int = Field(description="Version of the screening record.")
+    method_digest: str
+    settings_digest: str
+    device_class: str
+    precision: str
+    profile: Profile = Field(description="thorough: what is decided is re-encoded at three levels.")
+    weights: tuple[WeightInfo, ...]
+    detectors: tuple[DetectorInfo, ...]
+
+
+def method_info(desk: ScreeningDesk) -> MethodInfo:
+    """What *desk* screens by."""
+    known_by = desk.provenance
+    return MethodInfo(
+        software=known_by.software,
+        schema_version=SCHEMA_VERSION,
+        method_digest=known_by.method_digest,
+        settings_digest=known_by.settings_digest,
+        device_class=known_by.device_class,
+        precision=known_by.precision,
+        profile=known_by.profile,
+        weights=tuple(WeightInfo(name=n, sha256=s) for n, s in sorted(known_by.weights_sha256.items())),
+        detectors=tuple(
+            DetectorInfo(name=c.name, modality=c.modality, version=c.version, weights=c.weights, summary=c.summary)
+            for c in desk.cards
+        ),
+    )

@@ -1,0 +1,12 @@
+"""Names of the acts in the audit log."""
+
+from __future__ import annotations
+
+KEY_CREATED, KEY_REVOKED = "key-created", "key-revoked"
+SCREENING_CREATED, SCREENING_CANCELLED = "screening-created", "screening-cancelled"
+SCREENING_RETRIED, SCREENING_DELETED = "screening-retried", "screening-deleted"
+SCREENING_VIEWED, RECORD_DOWNLOADED = "screening-viewed", "record-downloaded"
+EVIDENCE_DOWNLOADED, ORIGINAL_DOWNLOADED = "evidence-downloaded", "original-downloaded"
+SCREENING_REVIEWED = "screening-reviewed"
+COMPUTATION_ENDED = "computation-ended"
+CASE_CREATED, CASE_CHANGED = "case-created", "case-changed"

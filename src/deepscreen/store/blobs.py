@@ -1,0 +1,182 @@
+"""Blobs: write-once files named by their sha256, in a folder or in an object store, proven whenever they are read."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from deepscreen.errors import BlobDamaged, ConfigError, StorageFull, StoreError, StoreUnavailable
+
+PIECE_BYTES = 1024 * 1024
+SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+FILE_MODE, FOLDER_MODE = 0o400, 0o700
+
+
+class BlobStore:
+    """Content-addressed files below *url*: a path, or what fsspec knows, such as ``s3://bucket/folder``."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(url)
+        except (ValueError, ImportError) as error:
+            raise ConfigError(f"blob_url {url!r} cannot be used: {error}") from error
+        self._is_local = isinstance(self._fs, LocalFileSystem)
+        if self._is_local:
+            with _told_as_store_errors():
+                _make_folders(Path(self._root))
+
+    def put(self, content: bytes) -> str:
+        """Keeps *content*; gives its sha256. Kept already, it is not written again."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        with _told_as_store_errors():
+            if self._is_local:
+                self._link_in(sha256, lambda file: file.write_bytes(content))
+            elif not self._fs.exists(self._path(sha256)):
+                self._fs.pipe_file(self._path(sha256), content)
+        return sha256
+
+    def put_file(self, path: Path, sha256: str) -> None:
+        """Keeps a copy of the file at *path*, whose sha256 the caller has measured."""
+        with _told_as_store_errors():
+            if self._is_local:
+                self._link_in(sha256, functools.partial(_link_or_copy, path))
+            elif not self._fs.exists(self._path(sha256)):
+                self._fs.put_file(str(path), self._path(sha256))
+
+    def has(self, sha256: str) -> bool:
+        """Whether there is such a blob; its content is not looked at."""
+        with _told_as_store_errors():
+            return bool(self._fs.exists(self._path(sha256)))
+
+    def read(self, sha256: str) -> bytes:
+        """A blob's content; raises BlobDamaged where it is gone or is not what was written."""
+        with self._open(sha256) as file:
+            content: bytes = file.read()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise _changed(sha256)
+        return content
+
+    def prove(self, sha256: str) -> int:
+        """Reads a whole blob in pieces and gives its size in bytes; raises BlobDamaged as ``read`` does."""
+        digest, size_bytes = hashlib.sha256(), 0
+        with self._open(sha256) as file:
+            while piece := file.read(PIECE_BYTES):
+                digest.update(piece)
+                size_bytes += len(piece)
+        if digest.hexdigest() != sha256:
+            raise _changed(sha256)
+        return size_bytes
+
+    @contextmanager
+    def as_file(self, sha256: str, folder: Path) -> Iterator[Path]:
+        """A proven blob as a file that must not be written to; fetched into *folder* where the store is elsewhere."""
+        if self._is_local:
+            self.prove(sha256)
+            yield Path(self._path(sha256))
+            return
+        path = folder / secrets.token_hex(16)
+        try:
+            digest = hashlib.sha256()
+            with self._open(sha256) as source, path.open("xb") as copy:
+                while piece := source.read(PIECE_BYTES):
+                    digest.update(piece)
+                    copy.write(piece)
+            if digest.hexdigest() != sha256:
+                raise _changed(sha256)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def remove(self, sha256: str) -> None:
+        """Removes a blob; it may be gone already."""
+        with _told_as_store_errors():
+            try:
+                self._fs.rm_file(self._path(sha256))
+            except FileNotFoundError:
+                return
+
+    def free_bytes(self) -> int | None:
+        """Space left for more, None where nobody can tell (object stores)."""
+        return shutil.disk_usage(self._root).free if self._is_local else None
+
+    def _path(self, sha256: str) -> str:
+        if not SHA256_PATTERN.fullmatch(sha256):
+            raise StoreError(f"{sha256!r} is no sha256")
+        return f"{self._root}/{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+    @contextmanager
+    def _open(self, sha256: str) -> Iterator[Any]:
+        with _told_as_store_errors():
+            try:
+                with self._fs.open(self._path(sha256), "rb") as file:
+                    yield file
+            except FileNotFoundError as error:
+                raise BlobDamaged(f"blob {sha256} is gone") from error
+
+    def _link_in(self, sha256: str, write: Any) -> None:
+        """The file under its name as a whole and on the disk, or not at all; one that is there is left alone."""
+        final = Path(self._path(sha256))
+        if final.exists():
+            return
+        _make_folders(final.parent)
+        unfinished = Path(self._root) / f".new-{secrets.token_hex(16)}"
+        try:
+            unfinished.touch(mode=0o600, exist_ok=False)
+            write(unfinished)
+            unfinished.chmod(FILE_MODE)
+            _sync(unfinished)
+            unfinished.replace(final)
+            _sync(final.parent)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _make_folders(folder: Path) -> None:
+    for missing in reversed(
+        [f for f in (folder, *folder.parents) if not f.exists()]
+    ):  # a mode is for the last one only
+        missing.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """A second name for the same content costs nothing; where the file system has none, a copy."""
+    target.unlink()
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _changed(sha256: str) -> BlobDamaged:
+    return BlobDamaged(f"blob {sha256} is not what was written")
+
+
+@contextmanager
+def _told_as_store_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise StorageFull(f"the blob store is full: {error.strerror}") from error
+        raise StoreUnavailable(f"the blob store does not take or give files: {error}") from error

@@ -1,0 +1,53 @@
+"""The store as a whole: database, blobs and the key that signs, as the settings name them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepscreen.errors import StorageFull
+from deepscreen.settings import Settings
+from deepscreen.store.audit import Signer
+from deepscreen.store.blobs import BlobStore
+from deepscreen.store.database import Database, sqlite_url
+
+DATABASE_NAME, BLOBS_NAME, SIGNING_KEY_NAME = "deepscreen.db", "blobs", "signing-key.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where everything lies that must outlive the process."""
+
+    database: Database
+    blobs: BlobStore
+    data_dir: Path
+    min_free_bytes: int
+
+    @classmethod
+    def open(cls, settings: Settings, data_dir: Path) -> Store:
+        """Opens what is there and makes what is missing; raises ConfigError or StoreError."""
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = Database(settings.database_url or sqlite_url(data_dir / DATABASE_NAME))
+        try:
+            database.migrate()
+            blobs = BlobStore(settings.blob_url or str(data_dir / BLOBS_NAME))
+        except BaseException:
+            database.close()
+            raise
+        return cls(database, blobs, data_dir, settings.min_free_bytes)
+
+    def signer(self) -> Signer:
+        """The key for checkpoints; raises ConfigError where its file cannot be used."""
+        return Signer(self.data_dir / SIGNING_KEY_NAME)
+
+    def check_space(self, wanted_bytes: int) -> None:
+        """Raises StorageFull where *wanted_bytes* more would leave too little free."""
+        free_bytes = self.blobs.free_bytes()
+        if free_bytes is not None and free_bytes - wanted_bytes < self.min_free_bytes:
+            raise StorageFull(
+                f"{free_bytes} bytes are free, {self.min_free_bytes} must stay so; make room and try again"
+            )
+
+    def close(self) -> None:
+        """Closes the database's connections."""
+        self.database.close()
