@@ -62,6 +62,7 @@ def test_each_share_makes_the_picture_smaller(portrait: Pixels) -> None:
 
 @pytest.mark.weights
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # gradients of the whole backbone: minutes on a processor without bf16
 def test_attack_reads_as_the_detector_does_and_moves_it_within_the_bound(portrait: Pixels, tmp_path: Path) -> None:
     store = WeightsStore.from_settings(load_settings())
     weights = store.locate(WEIGHTS_NAME)
