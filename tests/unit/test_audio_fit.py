@@ -119,6 +119,7 @@ def small_collection(folder: Path, n_sources: int = 11) -> Path:
 
 @pytest.mark.weights
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_same_fit_gives_the_same_bytes_with_and_without_a_cache(tmp_path: Path) -> None:
 
     manifest = small_collection(tmp_path)

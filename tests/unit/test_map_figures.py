@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deepscreen.evaluation.map_checks import exchanged
+from deepscreen.detectors.view_head import with_patches_from
 from deepscreen.evaluation.map_figures import ReadMap, by_maker, iou, map_figures, pixel_auc, warmth
 from deepscreen.evaluation.map_heads import FITTED_BLENDS, GROUPS, LABELLED, TWINS, part_of, with_makers
 from deepscreen.training.makers.people import FACE_MAKERS
@@ -75,7 +75,7 @@ def test_group_that_is_judged_is_not_in_the_fit(group: str) -> None:
 
 def test_exchanged_patches_and_no_others_come_from_the_other_view() -> None:
     view, other = np.zeros((224, 224, 3), np.uint8), np.full((224, 224, 3), 9, np.uint8)
-    out = exchanged(view, other, np.array([0, 15]))
+    out = with_patches_from(view, other, np.array([0, 15]))
     assert (out[:16, :16] == 9).all()
     assert (out[16:32, 16:32] == 9).all()
     assert out.astype(int).sum() == 2 * 16 * 16 * 3 * 9

@@ -68,10 +68,11 @@ def masked_views(view: Pixels, patch_logits: FloatArray) -> tuple[Pixels, Pixels
     hottest = np.argsort(-patch_logits.ravel(), kind="stable")[:count]
     at_random = np.random.default_rng(RANDOM_SEED).permutation(patch_logits.size)[:count]
     blurred = np.asarray(cv2.GaussianBlur(view, (0, 0), MASK_BLUR_SIGMA_PX), dtype=np.uint8)
-    return _with_patches_from(view, blurred, hottest), _with_patches_from(view, blurred, at_random)
+    return with_patches_from(view, blurred, hottest), with_patches_from(view, blurred, at_random)
 
 
-def _with_patches_from(view: Pixels, other: Pixels, patches: NDArray[np.int64]) -> Pixels:
+def with_patches_from(view: Pixels, other: Pixels, patches: NDArray[np.int64]) -> Pixels:
+    """*view* with the *patches* (numbers in the grid, row by row) of *other*."""
     chosen = np.zeros(GRID * GRID, dtype=bool)
     chosen[patches] = True
     cell = VIEW_PX // GRID

@@ -23,10 +23,8 @@ from scipy.stats import spearmanr
 from deepscreen.detectors.clip_features import ClipFeatures
 from deepscreen.detectors.linear_head import FloatArray
 from deepscreen.detectors.nets.clip import ClipBackbone
-from deepscreen.detectors.view_head import MASK_BLUR_SIGMA_PX, ViewHead
-from deepscreen.detectors.views import VIEW_PX
+from deepscreen.detectors.view_head import MASK_BLUR_SIGMA_PX, ViewHead, with_patches_from
 from deepscreen.media.samples import Pixels
-from deepscreen.training.view_geometry import PATCH_GRID
 from deepscreen.weights.store import VerifiedWeights, load_tensors
 
 SHARES = (0.05, 0.1, 0.2, 0.4)  # of the patches
@@ -79,20 +77,13 @@ def shuffled_weights(weights: VerifiedWeights, folder: Path) -> VerifiedWeights:
     return replace(weights, path=path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def exchanged(view: Pixels, other: Pixels, patches: NDArray[np.int64]) -> Pixels:
-    """*view* with the *patches* (numbers in the grid, row by row) of *other*."""
-    chosen = np.zeros(PATCH_GRID**2, dtype=bool)
-    chosen[patches] = True
-    cell = VIEW_PX // PATCH_GRID
-    where = np.kron(chosen.reshape(PATCH_GRID, PATCH_GRID), np.ones((cell, cell), dtype=bool))
-    return np.where(where[:, :, None], other, view)
-
-
 def _logits(
     view: Pixels, other: Pixels, order: NDArray[np.int64], head: ViewHead, features: ClipFeatures
 ) -> FloatArray:
     counts = [round(share * len(order)) for share in SHARES]
-    return np.array([head.logit(t) for t in features.tokens([exchanged(view, other, order[:n]) for n in counts])])
+    return np.array(
+        [head.logit(t) for t in features.tokens([with_patches_from(view, other, order[:n]) for n in counts])]
+    )
 
 
 def _mean_correlation(pairs: Sequence[tuple[FloatArray, FloatArray]]) -> float:
