@@ -1,6 +1,6 @@
 """Leave-one-source-out and leave-one-generator-out: every picture scored by heads that were fitted without its like.
 
-Heads, pool, fusion and calibration are those of ``deepscreen fit image``, fitted again for each fold on all others.
+Heads, fusion and calibration are those of ``deepscreen fit image``, fitted again for each fold on all others.
 """
 
 from __future__ import annotations

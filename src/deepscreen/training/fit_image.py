@@ -56,14 +56,14 @@ def fit_image(manifest: Path, artefacts: Artefacts, cache: FeatureCache, *, seed
     release = [file for file in usable if is_release_split(file.source)]
     fitted = {name: fit_subject(development, subject, cache, seed=seed) for name, subject in SUBJECTS.items()}
     folds = Folds(_fold_by_key(development, "source"), _fold_by_key(development, "generator"))
-    gate, gate_figures = fit_gate(files, cache.features, cache.drawn(DRAWN_HERE))
+    gate, gate_figures = fit_gate(files, cache.base, cache.drawn(DRAWN_HERE))
     beside: dict[str, dict[str, FloatArray]] = {"image_clip": gate.arrays(GATE_PREFIX)}
     figures = {"image_clip": {"applicability_gate": gate_figures}}
     for name, result in fitted.items():
         sha256 = artefacts.write_head(HEAD_NAMES[name], result.head.arrays("view") | beside.get(name, {}))
         calibration = calibrate(name, sha256, result.held_out)
         artefacts.write_calibration(calibration)
-        released = score(result.head, release, SUBJECTS[name], cache.features)
+        released = score(result.head, release, SUBJECTS[name], cache.base)
         own = detector_report(name, development, result.held_out, folds, released, calibration)
         artefacts.write_report(name, own | figures.get(name, {}))
     shas = {name: artefacts.head_sha256(HEAD_NAMES[name]) for name in fitted}

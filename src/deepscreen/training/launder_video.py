@@ -18,8 +18,6 @@ import numpy as np
 
 from deepscreen.media.samples import Pixels
 
-CRF = (23, 40)
-SCALE = (0.5, 1.0)
 DEFAULT_FRAME_RATE = 25
 MAX_FRAMES = 1_000  # of one clip; labelled clips last seconds
 
@@ -35,12 +33,6 @@ class Laundering:
 
 HALF_SIZE_CRF_35 = Laundering(scale=0.5, crf=35)
 CLIP_STRESSES = {"half size, H.264 crf 35": HALF_SIZE_CRF_35}
-
-
-def drawn_laundering(rng: np.random.Generator) -> Laundering:
-    """One of the many ways in which a clip is handed on."""
-    scale = float(rng.uniform(*SCALE)) if rng.random() < 0.7 else 1.0
-    return Laundering(scale, int(rng.integers(*CRF)), int(rng.choice([1, 1, 2])))
 
 
 def laundered_clip(source: Path, laundering: Laundering) -> bytes:
