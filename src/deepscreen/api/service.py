@@ -9,6 +9,7 @@ import logging
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from starlette.requests import Request
 
@@ -86,8 +87,7 @@ class Service:
             upload = await receive_upload(request, path, limits=self.settings.limits)
             intake = upload.intake
             asked = screenings.Request(intake.sha256, intake.size_bytes, upload.filename, case_id, key)
-            await asyncio.to_thread(self.store.blobs.put_file, path, intake.sha256)
-            return await asyncio.to_thread(self._create, caller, asked, method_digest)
+            return await asyncio.to_thread(self._create, caller, asked, method_digest, path)
         finally:
             path.unlink(missing_ok=True)
 
@@ -153,9 +153,9 @@ class Service:
         except StoreError as error:
             logger.warning("the audit log could not be signed: %s", error)
 
-    def _create(self, caller: Caller, asked: screenings.Request, method_digest: str) -> Item:
+    def _create(self, caller: Caller, asked: screenings.Request, method_digest: str, original: Path) -> Item:
         try:
-            item, is_new = self.screenings.create(caller, asked, method_digest=method_digest)
+            item, is_new = self.screenings.create(caller, asked, method_digest=method_digest, original=original)
         except NotThere:
             raise NoSuchResult("there is no open case with this id") from None
         except KeyReused:

@@ -150,6 +150,7 @@ class DeletionCertificate(_Wire):
     """What a deletion left: the audit entry that says who removed what, when and why."""
 
     screening_id: str
+    original_removed: bool = Field(description="False: other screenings refer to it, or it is removed later.")
     audit_entry: Entry
     audit_entry_sha256: str
 
@@ -171,6 +172,7 @@ class PlacesInfo(_Wire):
 
     running: int = Field(description="Screenings that run, on all workers.")
     queued: int = Field(description="Screenings that no worker has begun.")
+    without_worker: int = Field(description="Of these, how many wait for a method that no live worker has.")
     waiting: int = Field(description="Requests of this process that upload or wait for their result.")
     max_concurrent: int
     max_waiting: int

@@ -9,8 +9,10 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,12 @@ PIECE_BYTES = 1024 * 1024
 SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 FILE_MODE, FOLDER_MODE = 0o400, 0o700
+UNFINISHED = ".new-"
+
+
+def sha256_of(content: bytes) -> str:
+    """The name under which *content* is kept."""
+    return hashlib.sha256(content).hexdigest()
 
 
 class BlobStore:
@@ -40,7 +48,7 @@ class BlobStore:
 
     def put(self, content: bytes) -> str:
         """Keeps *content*; gives its sha256. Kept already, it is not written again."""
-        sha256 = hashlib.sha256(content).hexdigest()
+        sha256 = sha256_of(content)
         with _told_as_store_errors():
             if self._is_local:
                 self._link_in(sha256, lambda file: file.write_bytes(content))
@@ -65,7 +73,7 @@ class BlobStore:
         """A blob's content; raises BlobDamaged where it is gone or is not what was written."""
         with self._open(sha256) as file:
             content: bytes = file.read()
-        if hashlib.sha256(content).hexdigest() != sha256:
+        if sha256_of(content) != sha256:
             raise _changed(sha256)
         return content
 
@@ -108,6 +116,26 @@ class BlobStore:
             except FileNotFoundError:
                 return
 
+    def older_than(self, seconds: float) -> Iterator[str]:
+        """The blobs that were written longer ago than that, in no order."""
+        latest = time.time() - seconds
+        with _told_as_store_errors():
+            found = self._fs.find(self._root, detail=True)
+        for path, info in found.items():
+            sha256 = path.rpartition("/")[2]
+            if SHA256_PATTERN.fullmatch(sha256) and _written_at(info) < latest:
+                yield sha256
+
+    def clear_unfinished(self, seconds: float) -> None:
+        """Removes what writers that died longer ago than that left half done; object stores do that themselves."""
+        if not self._is_local:
+            return
+        latest = time.time() - seconds
+        with _told_as_store_errors():
+            for path in Path(self._root).glob(f"{UNFINISHED}*"):
+                if path.stat().st_mtime < latest:
+                    path.unlink(missing_ok=True)
+
     def free_bytes(self) -> int | None:
         """Space left for more, None where nobody can tell (object stores)."""
         return shutil.disk_usage(self._root).free if self._is_local else None
@@ -132,7 +160,7 @@ class BlobStore:
         if final.exists():
             return
         _make_folders(final.parent)
-        unfinished = Path(self._root) / f".new-{secrets.token_hex(16)}"
+        unfinished = Path(self._root) / f"{UNFINISHED}{secrets.token_hex(16)}"
         try:
             unfinished.touch(mode=0o600, exist_ok=False)
             write(unfinished)
@@ -166,6 +194,14 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _written_at(info: dict[str, Any]) -> float:
+    """When a file was written, as folders, S3 and fsspec's memory tell it."""
+    found = next((info[name] for name in ("mtime", "LastModified", "created") if info.get(name)), None)
+    if isinstance(found, datetime):
+        return found.timestamp()
+    return float(found) if found is not None else time.time()  # unknown: as if it were new
 
 
 def _changed(sha256: str) -> BlobDamaged:
