@@ -56,6 +56,7 @@ app.command("evaluate-maps")(cli_maps.evaluate_maps)
 app.command("evaluate-spans")(cli_spans.evaluate_spans)
 app.command("peers")(cli_peers.peers)
 app.command("verify")(cli_store.verify)
+app.command("clean")(cli_store.clean)
 app.command("rescreen")(cli_store.rescreen)
 app.command("worker")(cli_worker.worker)
 

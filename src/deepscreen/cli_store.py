@@ -1,4 +1,4 @@
-"""``deepscreen verify`` and ``rescreen``, on what a service has kept. Thin: work is done in ``deepscreen.store``."""
+"""``deepscreen verify``, ``rescreen`` and ``clean``, on what a service has kept; thin: ``deepscreen.store`` works."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from deepscreen.cli_errors import EXIT_FAILED_FILES, errors_to_exit_codes
 
 if TYPE_CHECKING:
+    from deepscreen.store.computations import Queue
     from deepscreen.store.methods import MethodLoad, Stale
     from deepscreen.store.store import Store
 
@@ -23,13 +24,21 @@ def verify(
     public_key: Annotated[
         str | None, typer.Option(help="Key (hex) that must have signed the checkpoints.", show_default="any")
     ] = None,
+    timestamp_ca: Annotated[
+        Path | None,
+        typer.Option(help="Root certificates (PEM) of the time-stamping authority.", show_default="setting"),
+    ] = None,
 ) -> None:
-    """Prove the audit chain, its signatures, and every original, record and piece of evidence that is kept."""
+    """Prove the audit chain, signatures, time stamps, and every original, record and piece of evidence that is kept."""
+    from deepscreen.settings import load_settings
+    from deepscreen.store.authority import read_roots
     from deepscreen.store.verify import verify as find_flaws
 
     with errors_to_exit_codes(), opened_store(data_dir) as store:
+        ca_file = timestamp_ca or load_settings().timestamp_ca_file
+        roots = read_roots(ca_file) if ca_file is not None else ()
         flaws = 0
-        for flaw in find_flaws(store, public_key=public_key):
+        for flaw in find_flaws(store, public_key=public_key, timestamp_roots=roots):
             typer.echo(f"{flaw.where}: {flaw.message}")
             flaws += 1
     if flaws:
@@ -51,17 +60,12 @@ def rescreen(
     Today's method is that of the newest living worker.
     """
     from deepscreen.errors import ConfigError
-    from deepscreen.settings import load_settings
-    from deepscreen.store.computations import Queue
     from deepscreen.store.methods import method_loads, move_waiting, stale
     from deepscreen.store.methods import rescreen as queue_again
     from deepscreen.store.screenings import Screenings
 
     with errors_to_exit_codes(), opened_store(data_dir) as store:
-        settings = load_settings()
-        queue = Queue(
-            store.database, lease_seconds=settings.worker_lease_seconds, max_deaths_alone=settings.max_deaths_alone
-        )
+        queue = _queue(store)
         newest = queue.latest_worker()
         if newest is None:
             raise ConfigError("no worker has ever signed on to this database: today's method is not known")
@@ -75,6 +79,40 @@ def rescreen(
             asked = Screenings(store, queue)
             queued = sum(queue_again(asked, item, method_digest=method) is not None for item in old)
             typer.echo(f"{queued} of {len(old)} screenings queued for {method[:12]}.")
+
+
+def clean(
+    data_dir: DataDir = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Delete what the retention policy lets go, and remove blobs that nothing refers to; the service does so hourly."""
+    from deepscreen.settings import load_settings
+    from deepscreen.store.removal import unneeded
+    from deepscreen.store.retention import clean as clean_store
+    from deepscreen.store.retention import expired
+    from deepscreen.store.screenings import Screenings
+
+    with errors_to_exit_codes(), opened_store(data_dir) as store:
+        days = load_settings().retention_days
+        if dry_run:
+            old = [] if days is None else expired(store.database, days)
+            for line in (*(f"screening {name}" for name in old), *(f"blob {name}" for name in unneeded(store))):
+                typer.echo(line)
+            return
+        certificates, swept = clean_store(store, Screenings(store, _queue(store)), retention_days=days)
+        for entry in certificates:
+            typer.echo(f"deleted {entry.subject}: audit entry {entry.seq}")
+        typer.echo(f"{len(certificates)} screenings deleted by the retention policy, {swept} other blobs removed.")
+
+
+def _queue(store: Store) -> Queue:
+    from deepscreen.settings import load_settings
+    from deepscreen.store.computations import Queue
+
+    settings = load_settings()
+    return Queue(
+        store.database, lease_seconds=settings.worker_lease_seconds, max_deaths_alone=settings.max_deaths_alone
+    )
 
 
 def _list_methods(method: str, loads: list[MethodLoad], old: list[Stale]) -> None:

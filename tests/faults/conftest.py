@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from figures import Figures
 from processes import Scale
 
 from databases import PostgresServer, postgres_server
@@ -14,7 +15,15 @@ from databases import PostgresServer, postgres_server
 @pytest.fixture(scope="session")
 def scale() -> Scale:
     """The figures of the issue with DEEPSCREEN_SOAK=1, else a few of each."""
-    return Scale(items=200, kills=50) if os.environ.get("DEEPSCREEN_SOAK") == "1" else Scale(items=24, kills=4)
+    if os.environ.get("DEEPSCREEN_SOAK") == "1":
+        return Scale(items=200, kills=50, mutations=1000, uploads=2000)
+    return Scale(items=24, kills=4, mutations=60, uploads=60)
+
+
+@pytest.fixture(scope="session")
+def figures() -> Figures:
+    """Keeps the figures of the long runs."""
+    return Figures(is_kept=os.environ.get("DEEPSCREEN_SOAK") == "1")
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,10 @@ class Metrics:
             registry=self._registry,
         )  # fmt: skip
         self._workers = Gauge("deepscreen_workers", "Live workers on this database", registry=self._registry)
+        self._stamps = Gauge(
+            "deepscreen_timestamps_pending", "Checkpoints that wait for the time-stamping authority",
+            registry=self._registry,
+        )  # fmt: skip
         self._requests = Gauge("deepscreen_requests_waiting", "Requests that upload or wait", registry=self._registry)
         self._device_memory = Gauge(
             "deepscreen_device_memory_bytes", "Memory of the device that tensors take", registry=self._registry
@@ -58,12 +62,13 @@ class Metrics:
             for reading in result.readings:
                 self._logits.labels(reading.detector).observe(reading.spoof_logit)
 
-    def page(self, *, queued: int, running: int, loads: list[MethodLoad], waiting: int) -> bytes:
+    def page(self, *, queued: int, running: int, loads: list[MethodLoad], waiting: int, stamps: int) -> bytes:
         """All figures in Prometheus' text format."""
         self._computations.labels("queued").set(queued)
         self._computations.labels("running").set(running)
         self._without_worker.set(sum(load.queued for load in loads if not load.live_workers))
         self._workers.set(sum(load.live_workers for load in loads))
+        self._stamps.set(stamps)
         self._requests.set(waiting)
         self._device_memory.set(_device_memory_bytes())
         return generate_latest(self._registry)

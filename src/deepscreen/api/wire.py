@@ -15,6 +15,7 @@ from deepscreen.store.computations import State
 from deepscreen.store.reviews import Decision
 
 OUTGOING_STATEMENT = "Nothing leaves this machine: the service opens no outgoing connection."
+STAMPED_STATEMENT = "Nothing but hashes of the audit log leaves this machine, for the time-stamping authority."
 
 
 class _Wire(BaseModel):
@@ -185,3 +186,6 @@ class ServiceInfo(MethodInfo):
     policy: VerdictPolicy
     places: PlacesInfo
     outgoing_connections: str = OUTGOING_STATEMENT
+    timestamps_pending: int | None = Field(
+        None, description="Checkpoints that wait for the time-stamping authority; null: none is set."
+    )
