@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from figures import Figures
+from items import LIMITS, environment_of
 from processes import Scale
 
 from databases import PostgresServer, postgres_server
+from deepscreen.screening import ScreeningDesk
+from deepscreen.settings import Settings
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +36,25 @@ def postgres() -> Iterator[PostgresServer]:
     """One server for all tests."""
     with postgres_server() as server:
         yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    url = None
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        url = server.create_database(secrets.token_hex(8))
+    return Settings(data_dir=tmp_path / "data", database_url=url, limits=LIMITS)
+
+
+@pytest.fixture
+def environment(settings: Settings) -> dict[str, str]:
+    """What the processes are told."""
+    return environment_of(settings)
+
+
+@pytest.fixture
+def undisturbed(tmp_path: Path) -> Iterator[ScreeningDesk]:
+    desk = ScreeningDesk.with_fake_detectors(Settings(device="cpu", limits=LIMITS))
+    yield desk
+    desk.close()

@@ -45,7 +45,7 @@ class BlobStore:
     """
 
     def __init__(self, url: str, sealer: Sealer | None = None) -> None:
-        self._sealer = sealer
+        self.sealer = sealer
         try:
             self._fs, self._root = fsspec.core.url_to_fs(url)
         except (ValueError, ImportError) as error:
@@ -163,9 +163,9 @@ class BlobStore:
                 raise BlobDamaged(f"blob {sha256} is gone") from error
 
     def _unsealed(self, file: IO[bytes], sha256: str) -> IO[bytes]:
-        if self._sealer is None:
+        if self.sealer is None:
             raise StoreError(f"blob {sha256} is sealed, and no blob_key_file is set")
-        return self._sealer.open(file, sha256)
+        return self.sealer.open(file, sha256)
 
     def _find(self, sha256: str) -> str | None:
         """The file of a blob, sealed or not; None where there is none."""
@@ -177,7 +177,7 @@ class BlobStore:
         with _told_as_store_errors():
             if self._find(sha256) is not None:
                 return
-            sealer = self._sealer
+            sealer = self.sealer
             final = self._path(sha256) + (SEALED if sealer is not None else "")
             if not self._is_local:
                 with source() as content, self._fs.open(final, "wb") as file:

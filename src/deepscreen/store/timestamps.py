@@ -58,6 +58,11 @@ def stamp_pending(store: Store, authority: Authority, *, every_minutes: float) -
     return len(rows)
 
 
+def stamp_blobs(connection: Connection) -> set[str]:
+    """The tokens' blobs."""
+    return {entry.subject for entry in _stamps(connection)}
+
+
 def check_stamps(store: Store, roots: tuple[Certificate, ...]) -> Iterator[audit.Flaw]:
     """Every flaw of the tokens; without *roots* there must be none."""
     with store.database.read() as connection:
