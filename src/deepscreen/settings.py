@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     catalogue: Path | None = Field(
         None, description="TOML file of plug-in detectors, see docs/catalogue.md (default: no plug-ins)."
     )
+    c2pa_trust_list: Path | None = Field(
+        None, description="PEM file of the certificates whose content credentials are trusted (default: nobody's)."
+    )
     audio_aasist: bool = Field(
         False, description="Also asks AASIST as published of wide-band speech; slow, and it never decides."
     )
@@ -84,9 +87,23 @@ class Settings(BaseSettings):
     blob_url: str | None = Field(
         None, description="Where originals and evidence are kept: folder or fsspec URL (default: a folder in data_dir)."
     )
+    blob_key_file: Path | None = Field(
+        None,
+        description="File of 64 hex digits, the key that blobs are encrypted with at rest (default: they are not).",
+    )
     min_free_bytes: int = Field(
         512 * MIB, ge=0, description="Space that must stay free in the blob store; below it uploads are refused (507)."
     )
+    retention_days: float | None = Field(
+        None,
+        gt=0,
+        description="Screenings older than that are deleted; in a case, counted from its closing (default: kept).",
+    )
+    timestamp_url: str | None = Field(
+        None, description="Time-stamping authority (RFC 3161) for the audit log; it is sent hashes (default: none)."
+    )
+    timestamp_ca_file: Path | None = Field(None, description="PEM file of the root certificates of that authority.")
+    timestamp_minutes: float = Field(60.0, ge=1, description="How often the audit log is stamped while it grows.")
     worker_lease_seconds: float = Field(
         15.0,
         ge=1,
@@ -109,6 +126,8 @@ class Settings(BaseSettings):
     def _data_has_a_place(self) -> Settings:
         if self.data_dir is None and (self.database_url or self.blob_url):
             raise ValueError("database_url and blob_url need a data_dir beside them, for the signing key and uploads")
+        if self.timestamp_url is not None and self.timestamp_ca_file is None:
+            raise ValueError("timestamp_url needs timestamp_ca_file: a token that cannot be proven proves nothing")
         return self
 
     @property

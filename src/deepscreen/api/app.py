@@ -62,11 +62,11 @@ def create_app(settings: Settings, desk_factory: DeskFactory | None = ScreeningD
             store = await asyncio.to_thread(Store.open, settings, data_dir)
             service = Service(settings, store, desk_factory)
             app.state.service = service
-            signing = asyncio.create_task(service.keep_checkpoints())
+            housekeeping = asyncio.create_task(service.keep_house())
             try:
                 yield
             finally:
-                signing.cancel()
+                housekeeping.cancel()
                 await asyncio.to_thread(service.close)
                 store.close()
 

@@ -9,6 +9,7 @@ import logging
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from starlette.requests import Request
 
@@ -26,11 +27,14 @@ from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
 from deepscreen.store import screenings
 from deepscreen.store.audit import Signer
+from deepscreen.store.authority import Authority, read_roots
 from deepscreen.store.cases import Cases
 from deepscreen.store.computations import Queue, State
 from deepscreen.store.keys import Caller, KeyRing
+from deepscreen.store.retention import clean
 from deepscreen.store.screenings import Item, KeyReused, NotThere, Screenings
 from deepscreen.store.store import Store
+from deepscreen.store.timestamps import pending, stamp_pending
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +42,7 @@ DeskFactory = Callable[[Settings], ScreeningDesk]
 LOOK_SECONDS = 0.25  # how often a waiting request looks whether a worker elsewhere has ended its screening
 EVENT_SECONDS = 1.0  # how often a client of events hears something, and a worker elsewhere is looked after
 CHECKPOINT_SECONDS = 60.0
+CLEAN_EVERY_MINUTES = 60
 
 
 class Service:
@@ -56,6 +61,7 @@ class Service:
         self.screenings = Screenings(store, self.queue)
         self.cases = Cases(store.database)
         self.signer: Signer = store.signer()
+        self._authority = _authority(settings)
         self._uploads = UploadFolder(store.data_dir)
         self._endings = Endings()
         self.metrics = Metrics()
@@ -86,8 +92,7 @@ class Service:
             upload = await receive_upload(request, path, limits=self.settings.limits)
             intake = upload.intake
             asked = screenings.Request(intake.sha256, intake.size_bytes, upload.filename, case_id, key)
-            await asyncio.to_thread(self.store.blobs.put_file, path, intake.sha256)
-            return await asyncio.to_thread(self._create, caller, asked, method_digest)
+            return await asyncio.to_thread(self._create, caller, asked, method_digest, path)
         finally:
             path.unlink(missing_ok=True)
 
@@ -132,11 +137,16 @@ class Service:
         if self._loading is not None and self._loading.done() and self._loading.exception() is None:
             self._loading.result()[1].wake()
 
-    async def keep_checkpoints(self) -> None:
-        """Signs the audit log now and then, until it is cancelled."""
+    async def keep_house(self) -> None:
+        """Signs the audit log every minute and cleans up every hour, until it is cancelled."""
+        minutes = 0
         while True:
             await asyncio.sleep(CHECKPOINT_SECONDS)
             await asyncio.to_thread(self._checkpoint)
+            await asyncio.to_thread(self._stamp)
+            minutes += 1
+            if minutes % CLEAN_EVERY_MINUTES == 0:
+                await asyncio.to_thread(self._clean)
 
     def close(self) -> None:
         """Lets running screenings end, signs the audit log, and closes the desk."""
@@ -153,9 +163,32 @@ class Service:
         except StoreError as error:
             logger.warning("the audit log could not be signed: %s", error)
 
-    def _create(self, caller: Caller, asked: screenings.Request, method_digest: str) -> Item:
+    def pending_stamps(self) -> int | None:
+        """How many checkpoints wait for the time-stamping authority; None where there is none."""
+        if self._authority is None:
+            return None
+        return len(pending(self.store, every_minutes=self.settings.timestamp_minutes))
+
+    def _stamp(self) -> None:
+        if self._authority is None:
+            return
         try:
-            item, is_new = self.screenings.create(caller, asked, method_digest=method_digest)
+            stamp_pending(self.store, self._authority, every_minutes=self.settings.timestamp_minutes)
+        except StoreError as error:
+            logger.warning("the audit log could not be stamped, and will be later: %s", error)
+
+    def _clean(self) -> None:
+        try:
+            certificates, swept = clean(self.store, self.screenings, retention_days=self.settings.retention_days)
+        except StoreError as error:
+            logger.warning("old screenings and blobs could not be cleaned up: %s", error)
+            return
+        if certificates or swept:
+            logger.info("cleaned up: %d screenings by the retention policy, %d blobs", len(certificates), swept)
+
+    def _create(self, caller: Caller, asked: screenings.Request, method_digest: str, original: Path) -> Item:
+        try:
+            item, is_new = self.screenings.create(caller, asked, method_digest=method_digest, original=original)
         except NotThere:
             raise NoSuchResult("there is no open case with this id") from None
         except KeyReused:
@@ -196,6 +229,12 @@ class Service:
         if ended.screened is not None:
             self.admission.took(sum(ended.screened.stage_seconds.values()))
         self._endings.tell(ended.computation_id)
+
+
+def _authority(settings: Settings) -> Authority | None:
+    if settings.timestamp_url is None or settings.timestamp_ca_file is None:
+        return None
+    return Authority(settings.timestamp_url, read_roots(settings.timestamp_ca_file))
 
 
 def _own_worker_id(store: Store) -> str:

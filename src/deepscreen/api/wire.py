@@ -15,6 +15,7 @@ from deepscreen.store.computations import State
 from deepscreen.store.reviews import Decision
 
 OUTGOING_STATEMENT = "Nothing leaves this machine: the service opens no outgoing connection."
+STAMPED_STATEMENT = "Nothing but hashes of the audit log leaves this machine, for the time-stamping authority."
 
 
 class _Wire(BaseModel):
@@ -150,6 +151,7 @@ class DeletionCertificate(_Wire):
     """What a deletion left: the audit entry that says who removed what, when and why."""
 
     screening_id: str
+    original_removed: bool = Field(description="False: other screenings refer to it, or it is removed later.")
     audit_entry: Entry
     audit_entry_sha256: str
 
@@ -171,6 +173,7 @@ class PlacesInfo(_Wire):
 
     running: int = Field(description="Screenings that run, on all workers.")
     queued: int = Field(description="Screenings that no worker has begun.")
+    without_worker: int = Field(description="Of these, how many wait for a method that no live worker has.")
     waiting: int = Field(description="Requests of this process that upload or wait for their result.")
     max_concurrent: int
     max_waiting: int
@@ -183,3 +186,6 @@ class ServiceInfo(MethodInfo):
     policy: VerdictPolicy
     places: PlacesInfo
     outgoing_connections: str = OUTGOING_STATEMENT
+    timestamps_pending: int | None = Field(
+        None, description="Checkpoints that wait for the time-stamping authority; null: none is set."
+    )

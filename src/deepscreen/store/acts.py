@@ -10,3 +10,4 @@ EVIDENCE_DOWNLOADED, ORIGINAL_DOWNLOADED = "evidence-downloaded", "original-down
 SCREENING_REVIEWED = "screening-reviewed"
 COMPUTATION_ENDED = "computation-ended"
 CASE_CREATED, CASE_CHANGED = "case-created", "case-changed"
+BLOB_REMOVED, CHECKPOINT_TIMESTAMPED = "blob-removed", "checkpoint-timestamped"
