@@ -22,7 +22,7 @@ RUN /opt/deepscreen/venv/bin/pip install -c constraints.txt ${TORCH_INDEX:+--ind
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
 COPY weights weights
-RUN /opt/deepscreen/venv/bin/pip install -c constraints.txt .
+RUN /opt/deepscreen/venv/bin/pip install -c constraints.txt '.[s3]'
 RUN DEEPSCREEN_WEIGHTS_CACHE=/opt/deepscreen/weights /opt/deepscreen/venv/bin/deepscreen weights pull
 
 FROM ${CUDA_IMAGE} AS runtime

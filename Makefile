@@ -84,8 +84,11 @@ test: dev weights  ## all tests, golden ones included
 test-fast: dev  ## unit tests that need no weights
 	$(BIN)/pytest tests/unit -m "not weights and not slow"
 
-.PHONY: soak
-soak: dev  ## the fault tests at full length (hours)
+.PHONY: soak air-gap
+air-gap: dev weights  ## all that a machine without a network needs, into out/air-gap
+	PYTHON=$(BIN)/python scripts/air_gap.sh out/air-gap
+
+soak: dev  ## the fault tests at full length (hours); writes docs/faults.md
 	DEEPSCREEN_SOAK=1 $(BIN)/pytest tests/faults
 
 # ---- figures and generated files ----------------------------------------------------------------------------------

@@ -27,8 +27,8 @@ def scale() -> Scale:
 
 @pytest.fixture(scope="session")
 def figures() -> Figures:
-    """Keeps the figures of the long runs."""
-    return Figures(is_kept=os.environ.get("DEEPSCREEN_SOAK") == "1")
+    """Keeps the figures of long runs, and of short ones with DEEPSCREEN_SOAK=figures."""
+    return Figures(is_kept=os.environ.get("DEEPSCREEN_SOAK") in {"1", "figures"})
 
 
 @pytest.fixture(scope="session")

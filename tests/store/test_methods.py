@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from deepscreen.cli import app
@@ -72,3 +73,15 @@ def test_command_lists_and_queues(tmp_path: Path) -> None:
         assert f"{count} screenings queued" in CliRunner().invoke(app, [*folder, "--stale"]).output
     assert queue.depth() == (1, 0)
     store.close()
+
+
+def test_autoscaler_asks_the_database_for_the_depth_of_the_queue(store: Store, queue: Queue, tmp_path: Path) -> None:
+    path = Path(__file__).parents[2] / "deploy/kubernetes/worker-autoscaling.yaml"
+    (scaled,) = (entry for entry in yaml.safe_load_all(path.read_text()) if entry["kind"] == "ScaledObject")
+    (trigger,) = scaled["spec"]["triggers"]
+    screened(store, queue, tmp_path, b"ended")
+    (tmp_path / "waits").write_bytes(b"waits")
+    request = Request(hashlib.sha256(b"waits").hexdigest(), 5, None, None, None)
+    Screenings(store, queue).create(ADA, request, method_digest=OLD, original=tmp_path / "waits")
+    with store.database.read() as connection:
+        assert connection.exec_driver_sql(trigger["metadata"]["query"]).scalar() == 1 == sum(queue.depth())

@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,12 +61,22 @@ class BlobStore:
     def put(self, content: bytes) -> str:
         """Keeps *content*; gives its sha256. Kept already, it is not written again."""
         sha256 = sha256_of(content)
-        self._keep(sha256, lambda: io.BytesIO(content), lambda file: file.write_bytes(content))
+        self._keep(
+            sha256,
+            lambda: io.BytesIO(content),
+            write=lambda file: file.write_bytes(content),
+            send=lambda final: self._fs.pipe_file(final, content),
+        )
         return sha256
 
     def put_file(self, path: Path, sha256: str) -> None:
         """Keeps a copy of the file at *path*, whose sha256 the caller has measured."""
-        self._keep(sha256, lambda: path.open("rb"), functools.partial(_link_or_copy, path))
+        self._keep(
+            sha256,
+            lambda: path.open("rb"),
+            write=functools.partial(_link_or_copy, path),
+            send=lambda final: self._fs.put_file(str(path), final),
+        )
 
     def has(self, sha256: str) -> bool:
         """Whether there is such a blob; its content is not looked at."""
@@ -172,21 +183,32 @@ class BlobStore:
         paths = (self._path(sha256) + suffix for suffix in SUFFIXES)
         return next((path for path in paths if self._fs.exists(path)), None)
 
-    def _keep(self, sha256: str, source: Callable[[], IO[bytes]], write: Callable[[Path], object]) -> None:
-        """Writes what *source* opens, or *write* writes to a path, unless it is there."""
+    def _keep(
+        self,
+        sha256: str,
+        source: Callable[[], IO[bytes]],
+        *,
+        write: Callable[[Path], object],
+        send: Callable[[str], object],
+    ) -> None:
+        """Keeps what *source* opens, unless it is there; unsealed, it is written to a path, or sent, as a whole."""
         with _told_as_store_errors():
             if self._find(sha256) is not None:
                 return
-            sealer = self.sealer
-            final = self._path(sha256) + (SEALED if sealer is not None else "")
-            if not self._is_local:
-                with source() as content, self._fs.open(final, "wb") as file:
-                    _copy(content, file) if sealer is None else sealer.seal(content, file, sha256)
-            elif sealer is None:
-                self._link_in(Path(final), write)
-            else:
-                with source() as content:
-                    self._link_in(Path(final), functools.partial(_seal_to, sealer, content, sha256))
+            final = self._path(sha256)
+            if self.sealer is None:
+                self._link_in(Path(final), write) if self._is_local else send(final)
+                return
+            with source() as content:
+                seal = functools.partial(_seal_to, self.sealer, content, sha256)
+                if self._is_local:
+                    self._link_in(Path(final + SEALED), seal)
+                    return
+                # First to a file: an object that is sent while it is made would be half there after an error.
+                with tempfile.TemporaryDirectory(prefix="deepscreen-") as folder:
+                    sealed = Path(folder) / "sealed"
+                    seal(sealed)
+                    self._fs.put_file(str(sealed), final + SEALED)
 
     def _link_in(self, final: Path, write: Callable[[Path], object]) -> None:
         """The file under its name as a whole and on the disk, or not at all."""
@@ -222,11 +244,6 @@ def _link_or_copy(source: Path, target: Path) -> None:
 def _seal_to(sealer: Sealer, content: IO[bytes], name: str, path: Path) -> None:
     with path.open("wb") as file:
         sealer.seal(content, file, name)
-
-
-def _copy(source: IO[bytes], target: IO[bytes]) -> None:
-    while piece := source.read(PIECE_BYTES):
-        target.write(piece)
 
 
 def _sync(path: Path) -> None:

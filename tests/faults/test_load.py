@@ -1,0 +1,120 @@
+"""Many clients at once: only 429 refuses, /livez stays quick, memory stays flat, the service itself costs little."""
+
+from __future__ import annotations
+
+import io
+import statistics
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from figures import Figures
+from PIL import Image
+from processes import Part, Scale, resident_bytes
+
+PICTURE_BYTES = 2_000_000
+CLIENTS = 64
+MEMORY_FLAT_BYTES = 50_000_000
+LIVEZ_SECONDS, OVERHEAD_SECONDS = 0.1, 0.06
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+
+
+def picture(number: int) -> bytes:
+    """A small picture in a file of about 2 MB, each another one: what follows a JPEG's end is ignored by decoders."""
+    rng, file = np.random.default_rng(number), io.BytesIO()
+    Image.fromarray(rng.integers(0, 255, (96, 128, 3), np.uint8)).save(file, "JPEG")
+    return file.getvalue() + rng.bytes(PICTURE_BYTES)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Part]:
+    told = {
+        "DEEPSCREEN_DATA_DIR": str(tmp_path / "data"),
+        "DEEPSCREEN_DEVICE": "cpu",
+        "DEEPSCREEN_REQUESTS_PER_MINUTE": "1000000",
+    }
+    part = Part("serve", told, tmp_path / "log")
+    part.wait_until_ready()
+    yield part
+    part.kill()
+
+
+def upload(service: Part, number: int, tally: Counter[int]) -> None:
+    """Sends a picture until it is taken; counts every answer."""
+    content = picture(number)
+    while True:
+        files = {"file": ("x.jpg", content)}
+        answer = httpx.post(service.url + "/v1/screenings", files=files, headers={"Prefer": "wait=0"}, timeout=600)
+        tally[answer.status_code] += 1
+        if answer.status_code != 429:
+            return
+        assert int(answer.headers["Retry-After"]) >= 1
+        time.sleep(0.2)
+
+
+def watch_livez(service: Part, ended: threading.Event, seconds: list[float]) -> None:
+    with httpx.Client() as client:
+        while not ended.is_set():
+            start = time.monotonic()
+            assert client.get(service.url + "/livez", timeout=60).status_code == 200
+            seconds.append(time.monotonic() - start)
+            time.sleep(0.02)
+
+
+def test_many_clients_at_once(service: Part, scale: Scale, figures: Figures) -> None:
+    tally: Counter[int] = Counter()
+    livez_seconds: list[float] = []
+    for number in range(8):  # what is allocated once
+        upload(service, 1_000_000 + number, tally)
+    before_bytes, ended = resident_bytes(service.pid), threading.Event()
+    watcher = threading.Thread(target=watch_livez, args=(service, ended, livez_seconds))
+    watcher.start()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(lambda number: upload(service, number, tally), range(scale.uploads)))
+    ended.set()
+    watcher.join()
+    growth_bytes = resident_bytes(service.pid) - before_bytes
+    p99_seconds = statistics.quantiles(livez_seconds, n=100)[98]
+    figures.add(
+        f"{CLIENTS} clients at once, {scale.uploads} uploads of 2 MB: answers",
+        target="201, 202 and 429 with Retry-After only",
+        reached=", ".join(f"{count} x {status}" for status, count in sorted(tally.items())),
+    )
+    figures.add(
+        "/livez meanwhile, p99", target=f"< {1000 * LIVEZ_SECONDS:g} ms", reached=f"{1000 * p99_seconds:.0f} ms"
+    )
+    figures.add(
+        f"memory of the service over {scale.uploads} uploads",
+        target=f"+- {MEMORY_FLAT_BYTES // 10**6} MB",
+        reached=f"{growth_bytes / 1e6:+.0f} MB",
+    )
+    assert set(tally) <= {201, 202, 429}
+    assert tally[201] + tally[202] == scale.uploads + 8
+    assert abs(growth_bytes) < MEMORY_FLAT_BYTES
+
+
+def test_service_adds_little_to_a_screening(service: Part, scale: Scale, figures: Figures) -> None:
+    extra_seconds = []
+    with httpx.Client() as client:
+        for number in range(max(20, scale.items)):
+            files = {"file": ("x.jpg", picture(number)[: -PICTURE_BYTES + 50_000])}
+            start = time.monotonic()
+            answer = client.post(service.url + "/v1/screenings", files=files, timeout=600)
+            took = time.monotonic() - start
+            assert answer.status_code == 201
+            extra_seconds.append(took - sum(answer.json()["stage_milliseconds"].values()) / 1000)
+    p50_seconds = statistics.median(extra_seconds)
+    figures.add(
+        "what HTTP, store and audit log add to a screening, p50",
+        target=f"<= {1000 * OVERHEAD_SECONDS:g} ms",
+        reached=f"{1000 * p50_seconds:.0f} ms",
+    )
+    assert p50_seconds < 50 * OVERHEAD_SECONDS, (
+        "times are for the page of figures; this is an order of magnitude too long"
+    )
