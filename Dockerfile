@@ -31,7 +31,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 deepscreen \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin deepscreen \
-    && install -d -o deepscreen -g deepscreen -m 0700 /data
+    && install -d -o deepscreen -g deepscreen -m 0700 /data /blobs
 COPY --from=build /opt/deepscreen /opt/deepscreen
 # The root file system may be read-only: only /tmp and /data are written to. librosa's compiled functions are cached
 # where NUMBA_CACHE_DIR says.

@@ -1,4 +1,5 @@
-"""The figures of `make soak`, kept in docs/faults.json and shown in docs/faults.md; a short run writes nothing."""
+"""The figures of these tests, in docs/faults.json and docs/faults.md: those of `make soak`, or of a short run with
+DEEPSCREEN_SOAK=figures."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HEADER = """# Faults and load in figures
 
-<!-- Written by `make soak` from docs/faults.json. Do not edit. -->
+<!-- Written by the tests in tests/faults from docs/faults.json. Do not edit. -->
 
 Measured with `FakeDetector` networks: what is tested is everything around them. The load is that of the machine, from
 all its processes, when the session began, beside its number of processors: times from a busy machine are too long.
@@ -18,6 +19,7 @@ all its processes, when the session began, beside its number of processors: time
 | What | Target | Reached | Load | Processors | Day |
 |---|---|---|---|---|---|
 """
+COLUMNS = ("target", "reached", "load", "processors", "day")
 
 
 class Figures:
@@ -46,5 +48,7 @@ class Figures:
 
 def page(rows: dict[str, dict[str, object]]) -> str:
     """docs/faults.md."""
-    lines = [f"| {name} | {' | '.join(str(cell) for cell in row.values())} |\n" for name, row in sorted(rows.items())]
+    lines = [
+        f"| {name} | {' | '.join(str(row[column]) for column in COLUMNS)} |\n" for name, row in sorted(rows.items())
+    ]
     return HEADER + "".join(lines)

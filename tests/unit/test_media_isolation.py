@@ -23,7 +23,11 @@ CONFINED = """
 import ctypes, os, socket, subprocess, threading
 from deepscreen.media.zygote import confine
 from deepscreen.settings import Limits
-pair, parent = socket.socketpair(), os.getppid()
+from deepscreen.media.seccomp import _TABLES
+import platform
+pair, parent, libc = socket.socketpair(), os.getppid(), ctypes.CDLL(None, use_errno=True)
+def signal_threads_of(pid):
+    if libc.syscall(_TABLES[platform.machine()].tgkill, pid, pid, 0) != 0: raise OSError(ctypes.get_errno(), "")
 confine(Limits())
 """
 
@@ -47,6 +51,7 @@ def confined(program: str, *prefix: str) -> subprocess.CompletedProcess[bytes]:
         "os.fork()",
         "os.kill(parent, 0)",
         "os.pidfd_open(parent)",
+        "signal_threads_of(parent)",
     ],
 )
 def test_filter_refuses_what_reaches_out(act: str) -> None:
@@ -59,6 +64,7 @@ def test_filter_lets_a_decoder_do_its_work() -> None:
     program = """
 pair[0].sendall(b'x'); assert pair[1].recv(1) == b'x'
 thread = threading.Thread(target=os.getpid); thread.start(); thread.join()
+signal_threads_of(os.getpid())
 memory = os.memfd_create('x'); assert len(os.listdir('/')) > 0
 os._exit(7)
 """

@@ -77,6 +77,11 @@ def _needed_folders() -> Iterator[str]:
     """Programs and libraries, the shorter paths first: a mount hides what was mounted below it before."""
     own = str(Path(deepscreen.__file__).resolve().parent)
     python = {sys.prefix, sys.base_prefix, str(Path(sys.executable).parent), str(Path(sys.executable).resolve().parent)}
-    paths = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    wanted = {*SYSTEM_FOLDERS, *python, own, *map(os.path.abspath, paths)}
+    packages = {path for path in sys.path if Path(path).name in {"site-packages", "dist-packages"}}
+    named = {
+        str(Path(path).absolute())
+        for variable in ("PYTHONPATH", "LD_LIBRARY_PATH")
+        for path in filter(None, os.environ.get(variable, "").split(os.pathsep))
+    }
+    wanted = {*SYSTEM_FOLDERS, *python, *packages, *named, own}
     yield from sorted((path for path in wanted if path != "/" and Path(path).exists()), key=len)

@@ -30,6 +30,7 @@ class _Table:
     audit_architecture: int
     clone: int
     clone3: int
+    tgkill: int
     denied: dict[str, int]
 
 
@@ -41,20 +42,22 @@ _COMMON = {
 }  # fmt: skip
 _TABLES = {
     "x86_64": _Table(
-        0xC000003E, 56, 435,
+        0xC000003E, 56, 435, 234,
         _COMMON | {
             "socket": 41, "connect": 42, "accept": 43, "bind": 49, "listen": 50, "socketpair": 53, "accept4": 288,
-            "fork": 57, "vfork": 58, "execve": 59, "execveat": 322, "kill": 62, "tkill": 200, "ptrace": 101,
+            "fork": 57, "vfork": 58, "execve": 59, "execveat": 322, "kill": 62, "tkill": 200,
+            "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297, "ptrace": 101,
             "process_vm_readv": 310, "process_vm_writev": 311, "mount": 165, "umount2": 166, "pivot_root": 155,
             "chroot": 161, "unshare": 272, "setns": 308, "keyctl": 250, "add_key": 248, "request_key": 249,
             "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "open_by_handle_at": 304,
         },
     ),
     "aarch64": _Table(
-        0xC00000B7, 220, 435,
+        0xC00000B7, 220, 435, 131,
         _COMMON | {
             "socket": 198, "connect": 203, "accept": 202, "bind": 200, "listen": 201, "socketpair": 199, "accept4": 242,
-            "execve": 221, "execveat": 281, "kill": 129, "tkill": 130, "ptrace": 117, "process_vm_readv": 270,
+            "execve": 221, "execveat": 281, "kill": 129, "tkill": 130,
+            "rt_sigqueueinfo": 138, "rt_tgsigqueueinfo": 240, "ptrace": 117, "process_vm_readv": 270,
             "process_vm_writev": 271, "mount": 40, "umount2": 39, "pivot_root": 41, "chroot": 51, "unshare": 97,
             "setns": 268, "keyctl": 219, "add_key": 217, "request_key": 218, "bpf": 280, "perf_event_open": 241,
             "userfaultfd": 282, "open_by_handle_at": 265,
@@ -73,7 +76,7 @@ def deny_reaching_out() -> None:
 
     What is denied fails with EPERM. Needs ``PR_SET_NO_NEW_PRIVS``; raises OSError where the kernel refuses.
     """
-    program = b"".join(_instructions(_TABLES[platform.machine()]))
+    program = b"".join(_instructions(_TABLES[platform.machine()], os.getpid()))
     buffer = ctypes.create_string_buffer(program)
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -82,7 +85,7 @@ def deny_reaching_out() -> None:
         raise OSError(number, os.strerror(number))
 
 
-def _instructions(table: _Table) -> Iterator[bytes]:
+def _instructions(table: _Table, own_pid: int) -> Iterator[bytes]:
     denied = _instruction(RETURN, ERRNO | errno.EPERM)
     allowed = _instruction(RETURN, ALLOW)
     yield _instruction(LOAD, ARCHITECTURE_AT)
@@ -94,6 +97,12 @@ def _instructions(table: _Table) -> Iterator[bytes]:
     for number in sorted(table.denied.values()):
         yield _instruction(JUMP_IF_EQUAL, number, if_not=1)
         yield denied
+    # abort() is a signal to oneself; to others there is none.
+    yield _instruction(JUMP_IF_EQUAL, table.tgkill, if_not=4)
+    yield _instruction(LOAD, FIRST_ARGUMENT_AT)
+    yield _instruction(JUMP_IF_EQUAL, own_pid, if_not=1)
+    yield allowed
+    yield denied
     # The flags of clone3 lie in memory, where no filter looks: the C library is told to use clone.
     yield _instruction(JUMP_IF_EQUAL, table.clone3, if_not=1)
     yield _instruction(RETURN, ERRNO | errno.ENOSYS)
