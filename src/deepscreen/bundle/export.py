@@ -158,7 +158,13 @@ def _manifest(case_id: str, items: list[Any], left_out: list[Any], files: dict[s
     listed = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)} for name, content in files.items()
     }
-    content = {"bundle_version": BUNDLE_VERSION, "case": case_id, "items": items, "left_out": left_out, "files": listed}
+    content: dict[str, Any] = {
+        "bundle_version": BUNDLE_VERSION,
+        "case": case_id,
+        "items": items,
+        "left_out": left_out,
+        "files": listed,
+    }
     return rfc8785.dumps(content)
 
 

@@ -69,6 +69,7 @@ def court_html(case: CourtCase, language_code: str) -> str:
             case=case,
             screening=screening,
             results=wording.in_order(screening),
+            has_pictures=any(result.evidence for result in screening.modalities.values()),
             findings=wording.by_severity(screening.findings),
             notable=notable[:FINDINGS_ON_FIRST_PAGE],
             more_findings=max(0, len(notable) - FINDINGS_ON_FIRST_PAGE),
