@@ -2,7 +2,7 @@
 # Installs the system packages that Deepscreen needs and this machine lacks; does nothing where all are there.
 # Usage: apt.sh PYTHON [tests]    (the interpreter that .venv is, or will be, made with; "tests" for what only tests need)
 #
-# opencv-python links against libGL, GLib and libxcb; Debian's python3 comes without the parts that make a venv.
+# opencv-python links against libGL, GLib and libxcb; WeasyPrint sets text with Pango and some font; Debian's python3 comes without the parts that make a venv.
 set -euo pipefail
 python="$1"
 [ -n "$python" ] || exit 1 # find_python.sh has said why
@@ -20,6 +20,8 @@ if [ "$(uname -s)" = Linux ]; then
     has_library libGL.so.1 || missing+=(libgl1)
     has_library libgthread-2.0.so.0 || missing+=(libglib2.0-0)
     has_library libxcb.so.1 || missing+=(libxcb1)
+    has_library libpango-1.0.so.0 && has_library libpangoft2-1.0.so.0 || missing+=(libpango-1.0-0 libpangoft2-1.0-0)
+    compgen -G '/usr/share/fonts/*/*' >/dev/null || missing+=(fonts-dejavu-core)
 fi
 if ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
     missing+=("python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv")

@@ -11,7 +11,8 @@ import c2pa
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
@@ -37,6 +38,14 @@ class Authority:
     def trust_list(self, path: Path) -> Path:
         """Writes the root as a trust list."""
         path.write_bytes(self.certificate.public_bytes(Encoding.PEM))
+        return path
+
+    def key_file(self, path: Path, passphrase: bytes) -> Path:
+        """Writes key and chain as PKCS#12."""
+        protection = BestAvailableEncryption(passphrase)
+        path.write_bytes(
+            serialize_key_and_certificates(b"test", self._leaf_key, self._leaf, [self.certificate], protection)
+        )
         return path
 
     def sign(self, source: Path, target: Path, mime: str = "image/jpeg") -> Path:

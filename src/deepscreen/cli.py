@@ -26,6 +26,7 @@ from deepscreen import (
     cli_keys,
     cli_maps,
     cli_peers,
+    cli_report,
     cli_spans,
     cli_store,
     cli_weights,
@@ -56,6 +57,8 @@ app.command("evaluate-attacks")(cli_attacks.evaluate_attacks)
 app.command("evaluate-maps")(cli_maps.evaluate_maps)
 app.command("evaluate-spans")(cli_spans.evaluate_spans)
 app.command("peers")(cli_peers.peers)
+app.command("report")(cli_report.report)
+app.command("export")(cli_report.export)
 app.command("verify")(cli_store.verify)
 app.command("backup")(cli_backup.backup)
 app.command("restore")(cli_backup.restore)

@@ -23,6 +23,7 @@ DeepscreenError
 │   ├── StoreUnavailable      it does not answer; try again later
 │   ├── StorageFull           no space left
 │   └── BlobDamaged           a stored file is gone or is not what was written
+├── ReportFailed              a report could not be rendered, signed or proven
 ├── Overloaded                no free place; try again later
 └── ConfigError               a setting or an option is wrong
 """
@@ -120,6 +121,10 @@ class StorageFull(StoreError):
 
 class BlobDamaged(StoreError):
     """A stored file is gone, or is not what was written."""
+
+
+class ReportFailed(DeepscreenError):
+    """A report could not be rendered, signed or proven."""
 
 
 class Overloaded(DeepscreenError):

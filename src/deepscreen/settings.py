@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     c2pa_trust_list: Path | None = Field(
         None, description="PEM file of the certificates whose content credentials are trusted (default: nobody's)."
     )
+    report_certificate: Path | None = Field(
+        None,
+        description="PKCS#12 file of the key and certificate that sign PDF reports (default: they are not signed).",
+    )
+    report_passphrase_file: Path | None = Field(None, description="File that holds the passphrase of that file.")
     audio_aasist: bool = Field(
         False, description="Also asks AASIST as published of wide-band speech; slow, and it never decides."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import struct
@@ -353,3 +354,19 @@ def test_finding_holds_what_a_record_can_carry() -> None:
     assert len(made.message) <= MAX_MESSAGE_CHARACTERS
     assert made.message.isprintable()
     assert finding("a_code", "x", source="test", facts={"big": 2**70}).facts == {"big": str(2**70)}
+
+
+def test_every_code_is_documented() -> None:
+    """Each call that makes a finding names its code as its first argument."""
+    source = Path(__file__).parents[2] / "src/deepscreen"
+    makers = {"finding", "_date_finding", "Finding"}
+    calls = (
+        node
+        for path in sorted((source / "findings").glob("*.py")) + sorted((source / "media").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in makers
+    )
+    codes = {call.args[0].value for call in calls if call.args and isinstance(call.args[0], ast.Constant)}
+    page = (source.parents[1] / "docs/findings.md").read_text(encoding="utf-8")
+    assert len(codes) > 40
+    assert sorted(code for code in codes if f"`{code}`" not in page) == []

@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("screening",),
     ("report", "store"),
     ("kept",),
+    ("bundle",),
     ("scan",),
     ("evaluation", "training"),
     ("engine",),

@@ -112,6 +112,7 @@ STATUS_BY_ERROR: Mapping[type[DeepscreenError], HTTPStatus] = MappingProxyType(
         errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
         errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
         errors.BlobDamaged: HTTPStatus.INTERNAL_SERVER_ERROR,
+        errors.ReportFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
         errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
         errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
         RequestError: HTTPStatus.BAD_REQUEST,

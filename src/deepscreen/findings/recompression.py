@@ -17,7 +17,7 @@ from PIL import Image
 from deepscreen.findings.finding import Finding, finding
 from deepscreen.findings.jpeg_tables import STANDARD, scaled
 
-CROP_PX = 768
+CROP_PX = 512
 # The first ten alternating modes of the zigzag: they hold enough coefficients that are not zero.
 MODES = ((0, 1), (1, 0), (2, 0), (1, 1), (0, 2), (0, 3), (1, 2), (2, 1), (3, 0), (2, 2))
 LEAST_COEFFICIENTS = 150

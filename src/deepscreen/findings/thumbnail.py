@@ -11,6 +11,7 @@ from PIL import Image
 from deepscreen.findings.finding import Finding, finding
 
 MAX_THUMBNAIL_PIXELS = 1_000_000
+SAMPLED_PX = 576
 COMPARED_PX = (96, 96)
 LEAST_CORRELATION = 0.85
 FLAT = 2.0  # standard deviation in grey levels below which nothing can be compared
@@ -23,7 +24,10 @@ def thumbnail_mismatch(image: Image.Image, thumbnail: bytes) -> tuple[Finding, .
     small = Image.open(io.BytesIO(thumbnail), formats=["JPEG"])
     if small.width * small.height > MAX_THUMBNAIL_PIXELS or min(small.size) < 16:
         return ()
-    picture = image.reduce(max(1, min(image.size) // 192)).convert("L")
+    scale = min(1.0, SAMPLED_PX / min(image.size))  # single pixels: means of all would take most of the time
+    picture = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.NEAREST).convert(
+        "L"
+    )
     shown = small.convert("L")
     best = max(_correlation(turned, shown) for turned in (picture, *(picture.transpose(t) for t in _TURNS)))
     if best >= LEAST_CORRELATION:

@@ -57,7 +57,8 @@ def probe_animation(image: Image.Image, sniffed: Sniffed, *, max_duration_second
     ]
     claimed = getattr(image, "n_frames", 1)
     if claimed != frame_count:
-        facts.append(finding("truncated", f"{frame_count} of {claimed} frames could be decoded", source="decoding"))
+        message = f"{frame_count} of {claimed} frames could be decoded"
+        facts.append(finding("truncated", message, source="decoding", severity="notice"))
     return MediaFacts("video", sniffed.format, sniffed.mime, (stream,), tuple(facts))
 
 

@@ -253,6 +253,7 @@ def _mismatch(stream: StreamFacts) -> Finding | None:
         "duration_mismatch",
         f"the {stream.kind} stream claims {claimed:.2f} s, its packets last {found:.2f} s",
         source="decoding",
+        severity="notice",
     )
 
 

@@ -42,7 +42,9 @@ def by_severity(findings: Iterable[Finding]) -> list[Finding]:
 
 def facts_text(found: Finding) -> str:
     """The facts of a finding in one line: ``steps 20; seed 42``."""
-    return "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in found.facts.items())
+    words = {True: "yes", False: "no"}
+    told = {name: words[value] if isinstance(value, bool) else value for name, value in found.facts.items()}
+    return "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items())
 
 
 def sentence(text: str) -> str:

@@ -109,6 +109,10 @@ class Signer:
         self._key = _load_key(path) if path.exists() else _make_key(path)
         self.public_key = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
 
+    def sign(self, content: bytes) -> str:
+        """The signature (hex) of *content*; what is signed must say by its beginning what it is."""
+        return self._key.sign(content).hex()
+
     def checkpoint(self, database: Database) -> int | None:
         """Signs the newest entry, unless that was done; gives its number, None where there was nothing to sign."""
         with database.write() as connection:

@@ -1,0 +1,1 @@
+"""Case bundles: everything about a case in one signed file that proves itself."""
