@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import deepscreen
 from deepscreen.media.seccomp import can_filter
 
 TRIAL_SECONDS = 10.0
@@ -75,7 +74,7 @@ def _unshare() -> tuple[str, ...]:
 
 def _needed_folders() -> Iterator[str]:
     """Programs and libraries, the shorter paths first: a mount hides what was mounted below it before."""
-    own = str(Path(deepscreen.__file__).resolve().parent)
+    own = str(Path(__file__).resolve().parents[1])
     python = {sys.prefix, sys.base_prefix, str(Path(sys.executable).parent), str(Path(sys.executable).resolve().parent)}
     packages = {path for path in sys.path if Path(path).name in {"site-packages", "dist-packages"}}
     named = {
