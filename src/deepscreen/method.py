@@ -25,6 +25,7 @@ from deepscreen.weights.store import WeightsStore
 YUNET_NAME = "yunet"
 CALIBRATION_KIND = "calibration"
 NO_PLUGINS = Catalogue()
+MAX_TRUST_LIST_BYTES = 96 * 1024  # it travels to the decoder in one message
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +130,12 @@ def provenance(
 
 def _sha256_of(trust_list: Path) -> str:
     try:
-        return hashlib.sha256(trust_list.read_bytes()).hexdigest()
+        content = trust_list.read_bytes()
     except OSError as error:
         raise ConfigError(f"{trust_list}: the trust list cannot be read: {error.strerror} (c2pa_trust_list)") from error
+    if len(content) > MAX_TRUST_LIST_BYTES or not content.isascii():
+        raise ConfigError(f"{trust_list}: no PEM file of at most {MAX_TRUST_LIST_BYTES} bytes (c2pa_trust_list)")
+    return hashlib.sha256(content).hexdigest()
 
 
 def fake_method(settings: Settings) -> Method:

@@ -85,7 +85,7 @@ def read_manifest(specimen: Specimen) -> dict[str, Any]:
     """The library's report on the manifest; raises ManifestUnreadable."""
     import c2pa  # 0.2 s, and only few files need it
 
-    trust = {"trust_anchors": specimen.trust_list.read_text("ascii")} if specimen.trust_list else {}
+    trust = {"trust_anchors": specimen.trust_anchors} if specimen.trust_anchors else {}
     verify = {"verify_after_reading": True, "verify_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False}
     specimen.file.seek(0)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO
 
 from deepscreen.findings.metadata import Metadata
@@ -21,4 +20,4 @@ class Specimen:
     width_px: int | None = None  # of the picture as stored, before any turn
     height_px: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)  # of container and streams, as FFmpeg reads them
-    trust_list: Path | None = None  # PEM
+    trust_anchors: str = ""  # PEM

@@ -28,7 +28,7 @@ COMPANDED = frozenset({"pcm_mulaw", "pcm_alaw", "pcm_vidc"})
 def findings_of(job: Job, file: BinaryIO, sniffed: Sniffed) -> Iterator[Finding]:
     """All findings on the file but those that need its decoded picture."""
     specimen = Specimen(
-        file, sniffed.format, sniffed.mime, read_metadata(file, sniffed.format), trust_list=job.trust_list
+        file, sniffed.format, sniffed.mime, read_metadata(file, sniffed.format), trust_anchors=job.trust_anchors
     )
     if sniffed.reader == "pillow":
         width_px, height_px = open_picture(file, sniffed, max_pixels=job.limits.max_pixels).size

@@ -87,7 +87,7 @@ class Decoder:
     def __init__(self, limits: Limits, *, trust_list: Path | None = None) -> None:
         """``trust_list``: PEM file of the certificates whose content credentials are trusted; None trusts nobody."""
         self._limits = limits
-        self._trust_list = trust_list
+        self._trust_anchors = trust_list.read_text("ascii") if trust_list is not None else ""
         self._lock = threading.Lock()
         self._server: _Server | None = _Server()
 
@@ -133,7 +133,7 @@ class Decoder:
         found: list[Finding] = []
         try:
             with self._conversation(
-                intake, Job(operation="inspect", limits=self._limits, trust_list=self._trust_list)
+                intake, Job(operation="inspect", limits=self._limits, trust_anchors=self._trust_anchors)
             ) as child:
                 while len(found) < MAX_FINDINGS and (one := child.next_finding()) is not None:
                     found.append(one)

@@ -10,7 +10,6 @@ The child has parsed hostile bytes: whatever it says is checked here, strictly, 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -27,7 +26,7 @@ from deepscreen.findings.finding import Finding
 from deepscreen.media.samples import MediaFacts
 from deepscreen.settings import Limits
 
-MAX_MESSAGE_BYTES = 64 * 1024
+MAX_MESSAGE_BYTES = 128 * 1024  # a trust list has some 50 KiB
 MAX_TEXT_CHARACTERS = 500
 MAX_FINDINGS = 64
 FAILURES: dict[str, type[MediaError]] = {
@@ -47,7 +46,7 @@ class Job(_Message):
     times_seconds: tuple[float, ...] = ()
     sample_rate_hz: int = Field(default=16_000, ge=1_000, le=384_000)
     block_seconds: float = Field(default=30.0, gt=0, le=600)
-    trust_list: Path | None = Field(default=None, strict=False)  # PEM, for "inspect"
+    trust_anchors: str = ""  # PEM, for "inspect": the child sees no file but the one under examination
 
 
 class Started(_Message):
