@@ -9,10 +9,5 @@ SCREENING_VIEWED, RECORD_DOWNLOADED = "screening-viewed", "record-downloaded"
 EVIDENCE_DOWNLOADED, ORIGINAL_DOWNLOADED = "evidence-downloaded", "original-downloaded"
 SCREENING_REVIEWED = "screening-reviewed"
 COMPUTATION_ENDED = "computation-ended"
-<<<<<<< HEAD
-CASE_CREATED, CASE_CHANGED, CASE_EXPORTED = "case-created", "case-changed", "case-exported"
-BLOB_REMOVED, CHECKPOINT_TIMESTAMPED = "blob-removed", "checkpoint-timestamped"
-=======
 BLOB_REMOVED, CHECKPOINT_TIMESTAMPED = "blob-removed", "checkpoint-timestamped"
 CASE_CREATED, CASE_CHANGED, CASE_EXPORTED = "case-created", "case-changed", "case-exported"
->>>>>>> findings
