@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     min_free_bytes: int = Field(
         512 * MIB, ge=0, description="Space that must stay free in the blob store; below it uploads are refused (507)."
     )
+    upload_lifetime_hours: float = Field(
+        24.0, gt=0, le=24 * 30, description="How long a resumable upload may take; then its bytes are removed."
+    )
     worker_lease_seconds: float = Field(
         15.0,
         ge=1,

@@ -47,6 +47,11 @@ class Part:
             self.url = self._process.stdout.readline().strip()
             assert self.url.startswith("http"), self._log.read_text()[-3000:]
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs now."""
+        return self._process.pid
+
     def kill(self) -> None:
         """As the out-of-memory killer would."""
         self._process.kill()

@@ -76,14 +76,14 @@ def test_route_asks_for_a_key_and_a_role(
         response = ask(client, method, path_of(route), wrong)
         assert response.status_code == 401
         assert response.headers["www-authenticate"].startswith("Bearer")
-        assert response.json()["type"] == "urn:deepscreen:problem:unauthenticated"
+        assert method == "HEAD" or response.json()["type"] == "urn:deepscreen:problem:unauthenticated"
     for role, token in tokens.items():
         response = ask(client, method, path_of(route), token)
         if role in guard.roles:
             assert response.status_code not in {401, 403}, response.text
         else:
             assert response.status_code == 403
-            assert response.json()["type"] == "urn:deepscreen:problem:role-forbidden"
+            assert method == "HEAD" or response.json()["type"] == "urn:deepscreen:problem:role-forbidden"
 
 
 @pytest.mark.parametrize(("method", "route"), ROUTES, ids=lambda value: getattr(value, "path", value))

@@ -15,7 +15,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from deepscreen.api import http_errors, routes_cases, routes_screenings, routes_service
+from deepscreen.api import http_errors, routes_cases, routes_screenings, routes_service, routes_uploads
 from deepscreen.api.data_folder import open_data_folder
 from deepscreen.api.middleware import RequestShell
 from deepscreen.api.service import DeskFactory, Service
@@ -62,11 +62,12 @@ def create_app(settings: Settings, desk_factory: DeskFactory | None = ScreeningD
             store = await asyncio.to_thread(Store.open, settings, data_dir)
             service = Service(settings, store, desk_factory)
             app.state.service = service
-            signing = asyncio.create_task(service.keep_checkpoints())
+            chores = [asyncio.create_task(chore()) for chore in (service.keep_checkpoints, service.remove_expired)]
             try:
                 yield
             finally:
-                signing.cancel()
+                for chore in chores:
+                    chore.cancel()
                 await asyncio.to_thread(service.close)
                 store.close()
 
@@ -82,6 +83,7 @@ def create_app(settings: Settings, desk_factory: DeskFactory | None = ScreeningD
         openapi_url=None,  # a route of our own asks for a key first
     )
     app.include_router(routes_screenings.router)
+    app.include_router(routes_uploads.router)
     app.include_router(routes_cases.router)
     app.include_router(routes_service.router)
     app.add_middleware(RequestShell, names=(settings.host, *settings.public_names))

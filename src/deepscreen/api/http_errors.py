@@ -48,7 +48,7 @@ class RoleForbidden(RequestError):
 
 
 class WrongContentType(RequestError):
-    """The request body is not multipart/form-data."""
+    """The request body is of a type that this route does not read."""
 
 
 class MalformedUpload(RequestError):
@@ -65,6 +65,18 @@ class WrongFields(RequestError):
 
 class UploadStalled(RequestError):
     """The upload stood still for too long."""
+
+
+class NoTusVersion(RequestError):
+    """The request speaks no version of tus that is known here."""
+
+
+class OffsetMismatch(RequestError):
+    """The bytes belong to another place of the upload than the next one."""
+
+
+class UploadBusy(RequestError):
+    """Another request has the upload in hand."""
 
 
 class HostNotAllowed(RequestError):
@@ -125,6 +137,9 @@ STATUS_BY_ERROR: Mapping[type[DeepscreenError], HTTPStatus] = MappingProxyType(
         WrongParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
         WrongFields: HTTPStatus.UNPROCESSABLE_ENTITY,
         UploadStalled: HTTPStatus.REQUEST_TIMEOUT,
+        NoTusVersion: HTTPStatus.PRECONDITION_FAILED,
+        OffsetMismatch: HTTPStatus.CONFLICT,
+        UploadBusy: HTTPStatus.LOCKED,
         HostNotAllowed: HTTPStatus.MISDIRECTED_REQUEST,
         ForeignOrigin: HTTPStatus.FORBIDDEN,
         ServiceError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -188,6 +203,8 @@ def error_response(error: DeepscreenError, request_id: str) -> JSONResponse:
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="deepscreen"'
+    if isinstance(error, NoTusVersion):
+        headers["Tus-Version"] = "1.0.0"
     if isinstance(error, NotReady):
         headers["Retry-After"] = str(NOT_READY_RETRY_AFTER_SECONDS)
     return problem_response(problem_of(error, request_id), headers)

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 # Names of this machine as seen from itself. A page that rebinds its own name to 127.0.0.1 sends its own name.
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 REQUEST_ID_BYTES = 8
+TUS_PATH, TUS_VERSION = "/v1/uploads", "1.0.0"
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -47,7 +48,7 @@ class RequestShell:
             return
         request_id = secrets.token_hex(REQUEST_ID_BYTES)
         scope.setdefault("state", {})["request_id"] = request_id
-        reply = _Reply(send, request_id)
+        reply = _Reply(send, request_id, is_tus=scope["path"].startswith(TUS_PATH))
         try:
             self._check_sender(Headers(scope=scope))
             await self._app(scope, receive, reply)
@@ -74,9 +75,9 @@ class RequestShell:
 class _Reply:
     """The way back to the client; puts our headers on the response as it starts."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, *, is_tus: bool) -> None:
         self._send = send
-        self._request_id = request_id
+        self._request_id, self._is_tus = request_id, is_tus
         self.is_started = False
 
     async def __call__(self, message: Message) -> None:
@@ -84,6 +85,8 @@ class _Reply:
             self.is_started = True
             headers = MutableHeaders(scope=message)
             headers["X-Request-Id"] = self._request_id
+            if self._is_tus:  # errors too must say it
+                headers["Tus-Resumable"] = TUS_VERSION
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
         await self._send(message)

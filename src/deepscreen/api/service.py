@@ -18,6 +18,7 @@ from deepscreen.api.data_folder import UploadFolder
 from deepscreen.api.endings import Endings
 from deepscreen.api.http_errors import IdempotencyKeyReused, NoSuchResult, NotReady
 from deepscreen.api.metrics import Metrics
+from deepscreen.api.resumable import ResumableUploads, Upload
 from deepscreen.api.uploads import receive_upload
 from deepscreen.engine.about import MethodInfo, method_info
 from deepscreen.engine.worker import Ended, Worker
@@ -38,6 +39,8 @@ DeskFactory = Callable[[Settings], ScreeningDesk]
 LOOK_SECONDS = 0.25  # how often a waiting request looks whether a worker elsewhere has ended its screening
 EVENT_SECONDS = 1.0  # how often a client of events hears something, and a worker elsewhere is looked after
 CHECKPOINT_SECONDS = 60.0
+CLEARING_SECONDS = 300.0
+HOUR_SECONDS = 3600.0
 
 
 class Service:
@@ -57,6 +60,9 @@ class Service:
         self.cases = Cases(store.database)
         self.signer: Signer = store.signer()
         self._uploads = UploadFolder(store.data_dir)
+        self.resumable = ResumableUploads(
+            store.data_dir, lifetime_seconds=settings.upload_lifetime_hours * HOUR_SECONDS
+        )
         self._endings = Endings()
         self.metrics = Metrics()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="desk-loader")
@@ -90,6 +96,24 @@ class Service:
             return await asyncio.to_thread(self._create, caller, asked, method_digest)
         finally:
             path.unlink(missing_ok=True)
+
+    def submit_resumed(self, upload: Upload, caller: Caller) -> Upload:
+        """Has a whole resumable upload queued, once however often this is asked, and gives it with its screening."""
+        method_digest = self.method().method_digest
+        sha256 = self.resumable.sha256(upload)
+        self.store.blobs.put_file(self.resumable.path_of(upload), sha256)
+        key = f"upload-{upload.id}"
+        asked = screenings.Request(sha256, upload.length_bytes, upload.filename, upload.case_id, key)
+        return self.resumable.hand_over(upload, self._create(caller, asked, method_digest).id)
+
+    def check_case(self, case_id: str | None, caller: Caller) -> None:
+        """Raises NoSuchResult where the caller has no open case of this id."""
+        try:
+            is_open = case_id is None or self.cases.get(case_id, caller).closed_at is None
+        except NotThere:
+            is_open = False
+        if not is_open:
+            raise NoSuchResult("there is no open case with this id")
 
     async def wait_for_end(self, item: Item, caller: Caller, request: Request, *, seconds: float) -> Item:
         """*item* when it has ended, or as it is after *seconds*; raises ClientGone when the client leaves before."""
@@ -137,6 +161,15 @@ class Service:
         while True:
             await asyncio.sleep(CHECKPOINT_SECONDS)
             await asyncio.to_thread(self._checkpoint)
+
+    async def remove_expired(self) -> None:
+        """Removes abandoned uploads now and then, until it is cancelled."""
+        while True:
+            try:
+                await asyncio.to_thread(self.resumable.remove_expired)
+            except OSError as error:
+                logger.warning("abandoned uploads could not be removed: %s", error)
+            await asyncio.sleep(CLEARING_SECONDS)
 
     def close(self) -> None:
         """Lets running screenings end, signs the audit log, and closes the desk."""
