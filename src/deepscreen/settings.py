@@ -75,6 +75,11 @@ class Settings(BaseSettings):
         (), description='Names by which clients may call the service, as JSON: `["deepscreen.lab.example"]`.'
     )
     requests_per_minute: int = Field(1200, ge=1, description="Requests that one API key may send in a minute.")
+    session_hours: float = Field(8.0, gt=0, le=24 * 7, description="How long a session at a browser lasts.")
+    behind_tls: bool = Field(
+        False,
+        description="Clients come over TLS, through a proxy: cookies are for TLS only, and browsers insist on it.",
+    )
     data_dir: Path | None = Field(
         None, description="Folder of database, blobs and signing key (default: a temporary one)."
     )

@@ -75,4 +75,8 @@ TUS_HEADERS = {
 }
 LOCATION_HEADER = {"Location": {"description": "Path of the new screening.", "schema": {"type": "string"}}}
 PNG_CONTENT = {"image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}}}
+PARTIAL = {
+    "description": "The range of bytes that was asked for.",
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+}
 NOT_MODIFIED = {"description": "The client's copy (If-None-Match) is the current one."}

@@ -47,6 +47,10 @@ class RoleForbidden(RequestError):
     """The key's role does not allow this."""
 
 
+class CsrfRejected(RequestError):
+    """The request brings the session's cookie, but not its token."""
+
+
 class WrongContentType(RequestError):
     """The request body is of a type that this route does not read."""
 
@@ -77,6 +81,14 @@ class OffsetMismatch(RequestError):
 
 class UploadBusy(RequestError):
     """Another request has the upload in hand."""
+
+
+class RangeOutside(RequestError):
+    """The range of bytes that is asked for lies outside of the content."""
+
+    def __init__(self, message: str, *, size_bytes: int = 0) -> None:
+        super().__init__(message)
+        self.size_bytes = size_bytes
 
 
 class HostNotAllowed(RequestError):
@@ -132,6 +144,7 @@ STATUS_BY_ERROR: Mapping[type[DeepscreenError], HTTPStatus] = MappingProxyType(
         ResultFinal: HTTPStatus.CONFLICT,
         Unauthenticated: HTTPStatus.UNAUTHORIZED,
         RoleForbidden: HTTPStatus.FORBIDDEN,
+        CsrfRejected: HTTPStatus.FORBIDDEN,
         WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         MalformedUpload: HTTPStatus.BAD_REQUEST,
         WrongParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -140,6 +153,7 @@ STATUS_BY_ERROR: Mapping[type[DeepscreenError], HTTPStatus] = MappingProxyType(
         NoTusVersion: HTTPStatus.PRECONDITION_FAILED,
         OffsetMismatch: HTTPStatus.CONFLICT,
         UploadBusy: HTTPStatus.LOCKED,
+        RangeOutside: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
         HostNotAllowed: HTTPStatus.MISDIRECTED_REQUEST,
         ForeignOrigin: HTTPStatus.FORBIDDEN,
         ServiceError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -203,6 +217,8 @@ def error_response(error: DeepscreenError, request_id: str) -> JSONResponse:
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="deepscreen"'
+    if isinstance(error, RangeOutside):
+        headers["Content-Range"] = f"bytes */{error.size_bytes}"
     if isinstance(error, NoTusVersion):
         headers["Tus-Version"] = "1.0.0"
     if isinstance(error, NotReady):

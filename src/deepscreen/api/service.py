@@ -25,12 +25,13 @@ from deepscreen.engine.worker import Ended, Worker
 from deepscreen.errors import StoreError
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
-from deepscreen.store import screenings
+from deepscreen.store import audit, screenings
 from deepscreen.store.audit import Signer
 from deepscreen.store.cases import Cases
 from deepscreen.store.computations import Queue, State
 from deepscreen.store.keys import Caller, KeyRing
 from deepscreen.store.screenings import Item, KeyReused, NotThere, Screenings
+from deepscreen.store.sessions import Sessions
 from deepscreen.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,10 @@ class Service:
 
     def __init__(self, settings: Settings, store: Store, desk_factory: DeskFactory | None) -> None:
         self.settings, self.store = settings, store
-        self.doorkeeper = Doorkeeper(KeyRing(store.database), requests_per_minute=settings.requests_per_minute)
+        self.sessions = Sessions(store.database, lifetime_seconds=settings.session_hours * HOUR_SECONDS)
+        self.doorkeeper = Doorkeeper(
+            KeyRing(store.database), self.sessions, requests_per_minute=settings.requests_per_minute
+        )
         places = settings.max_concurrent + settings.max_waiting
         self.admission = Admission(max_places=places, max_concurrent=settings.max_concurrent)
         self.queue = Queue(
@@ -60,6 +64,7 @@ class Service:
         self.cases = Cases(store.database)
         self.signer: Signer = store.signer()
         self._uploads = UploadFolder(store.data_dir)
+        self.scratch = self._uploads.path
         self.resumable = ResumableUploads(
             store.data_dir, lifetime_seconds=settings.upload_lifetime_hours * HOUR_SECONDS
         )
@@ -150,6 +155,18 @@ class Service:
             return self.screenings.get(screening_id, caller)
         except NotThere:
             raise NoSuchResult("there is no screening with this id on this service") from None
+
+    def get_done(self, screening_id: str, caller: Caller) -> Item:
+        """A screening that has a record; raises NoSuchResult for any other."""
+        item = self.get(screening_id, caller)
+        if item.record_sha256 is None:
+            raise NoSuchResult(f"this screening is {item.state}: it has no record")
+        return item
+
+    def log(self, caller: Caller, act: str, item: Item, **details: audit.Detail) -> None:
+        """Every view and download of evidence is an entry."""
+        with self.store.database.write() as connection:
+            audit.append(self.store.database, connection, actor=caller.id, act=act, subject=item.id, details=details)
 
     def wake(self) -> None:
         """Has the worker of this process look for work at once."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from deepscreen.engine.about import MethodInfo
 from deepscreen.record import Screening, Verdict
 from deepscreen.settings import Limits, VerdictPolicy
 from deepscreen.store.audit import Entry
 from deepscreen.store.computations import State
+from deepscreen.store.keys import Role
 from deepscreen.store.reviews import Decision
 
 OUTGOING_STATEMENT = "Nothing leaves this machine: the service opens no outgoing connection."
@@ -89,6 +90,22 @@ class ReviewInfo(_Wire):
     reason: str
     reviewer: str = Field(description="Id of the reviewer's key.")
     reviewed_at: datetime
+
+
+class Login(_Wire):
+    """What a session is begun with."""
+
+    key: SecretStr = Field(max_length=200, description="An API key, `dsk_...`.")
+
+
+class SessionInfo(_Wire):
+    """Who the caller is, and until when."""
+
+    id: str = Field(description="Id of the key; `local` where no keys are in use.")
+    name: str | None
+    role: Role
+    expires_at: datetime | None = Field(description="End of the session; none without one.")
+    csrf_token: str | None = Field(description="For the header `X-CSRF-Token`; none without a session.")
 
 
 class NewCase(_Wire):

@@ -9,6 +9,7 @@ import secrets
 import threading
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -74,7 +75,7 @@ def list_keys(database: Database) -> list[tuple[ApiKey, str]]:
     with database.read() as connection:
         now = database.now(connection)
         rows = connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)).all()
-    return [(_key(row), _key(row).state(now)) for row in rows]
+    return [(key_of_row(row), key_of_row(row).state(now)) for row in rows]
 
 
 def revoke_key(database: Database, key_id: str, *, actor: str) -> None:
@@ -121,9 +122,9 @@ class KeyRing:
         with self._database.read() as connection:
             row = connection.execute(select(api_keys).where(api_keys.c.id == match["id"])).first()
             now = self._database.now(connection)
-        if row is None or _key(row).state(now) != "valid" or not self._proves(row, match["secret"]):
+        if row is None or key_of_row(row).state(now) != "valid" or not self._proves(row, match["secret"]):
             return None
-        return _key(row)
+        return key_of_row(row)
 
     def _proves(self, row: Row[tuple[object, ...]], secret: str) -> bool:
         digest = hashlib.sha256(f"{row.secret_hash}:{secret}".encode()).digest()
@@ -142,5 +143,6 @@ class KeyRing:
         return True
 
 
-def _key(row: Row[tuple[object, ...]]) -> ApiKey:
+def key_of_row(row: Row[Any]) -> ApiKey:
+    """The key of a row of its table."""
     return ApiKey(row.id, row.name, Role(row.role), row.created_at, row.expires_at, row.revoked_at)

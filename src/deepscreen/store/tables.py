@@ -40,6 +40,15 @@ api_keys = Table(
     Column("revoked_at", Float),
 )
 
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_sha256", SHA256, primary_key=True),  # the token itself is in the cookie and nowhere else
+    Column("key_id", ID, ForeignKey("api_keys.id"), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
+
 cases = Table(
     "cases",
     metadata,
