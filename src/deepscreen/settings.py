@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 from pathlib import Path
 from typing import Literal
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deepscreen.errors import ConfigError
@@ -89,6 +90,13 @@ class Settings(BaseSettings):
     blob_url: str | None = Field(
         None, description="Where originals and evidence are kept: folder or fsspec URL (default: a folder in data_dir)."
     )
+    webhook_hosts: tuple[str, ...] = Field(
+        (), description='Hosts that may be told of ends, as JSON: `["hooks.lab.example"]`; none: webhooks are off.'
+    )
+    webhook_networks: tuple[str, ...] = Field(
+        (),
+        description='Networks that are not public and may be told too, by http as well: `["10.1.0.0/16"]`.',
+    )
     min_free_bytes: int = Field(
         512 * MIB, ge=0, description="Space that must stay free in the blob store; below it uploads are refused (507)."
     )
@@ -112,6 +120,13 @@ class Settings(BaseSettings):
     max_waiting: int = Field(16, ge=0, le=4096, description="Requests that may wait for a place; beyond it: 429.")
     limits: Limits = Field(default_factory=Limits, description="Bounds on a single evidence file.")
     policy: VerdictPolicy = Field(default_factory=VerdictPolicy, description="Verdict thresholds and prior.")
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _networks_are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ipaddress.ip_network(network)
+        return networks
 
     @model_validator(mode="after")
     def _data_has_a_place(self) -> Settings:

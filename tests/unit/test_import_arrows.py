@@ -41,6 +41,7 @@ UNSAFE_MODULES = frozenset({"pickle", "cPickle", "dill", "cloudpickle", "joblib"
 NETWORK_MODULES = frozenset(
     {"requests", "httpx", "aiohttp", "urllib3", "http.client", "urllib.request", "ftplib", "smtplib"}
 )
+MAY_CALL = ("deepscreen.api.webhook_sender", "deepscreen.client")
 HEAVY_MODULES = (
     "torch",
     "torchvision",
@@ -153,8 +154,9 @@ def test_nothing_is_loaded_with_a_loader_that_can_run_code() -> None:
 
 
 def test_no_module_brings_a_network_client() -> None:
-    """Weights are pulled by pip in a process of its own; nothing else ever asks another machine."""
-    assert [str(i) for i in ALL_IMPORTS if i.imported in NETWORK_MODULES] == []
+    """Weights are pulled by pip in a process of its own; but for webhooks and the client nothing calls out."""
+    found = [i for i in ALL_IMPORTS if i.imported in NETWORK_MODULES]
+    assert [str(i) for i in found if not i.importer.startswith(MAY_CALL)] == []
 
 
 def test_nothing_prints_outside_the_command_line() -> None:

@@ -23,6 +23,7 @@ from deepscreen.api import (
     routes_service,
     routes_session,
     routes_uploads,
+    routes_webhooks,
 )
 from deepscreen.api.auth import SESSION_COOKIE
 from deepscreen.api.data_folder import open_data_folder
@@ -79,7 +80,10 @@ def create_app(settings: Settings, desk_factory: DeskFactory | None = ScreeningD
             store = await asyncio.to_thread(Store.open, settings, data_dir)
             service = Service(settings, store, desk_factory)
             app.state.service = service
-            chores = [asyncio.create_task(chore()) for chore in (service.keep_checkpoints, service.remove_expired)]
+            chores = [
+                asyncio.create_task(chore())
+                for chore in (service.keep_checkpoints, service.remove_expired, service.webhook_delivery.run)
+            ]
             try:
                 yield
             finally:
@@ -104,6 +108,7 @@ def create_app(settings: Settings, desk_factory: DeskFactory | None = ScreeningD
     app.include_router(routes_uploads.router)
     app.include_router(routes_cases.router)
     app.include_router(routes_session.router)
+    app.include_router(routes_webhooks.router)
     app.include_router(routes_service.router)
     app.add_middleware(RequestShell, names=(settings.host, *settings.public_names), behind_tls=settings.behind_tls)
     http_errors.install(app)

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 
 from deepscreen.api.context import Anyone, Auditor, ServiceDep
 from deepscreen.api.documented import documented
-from deepscreen.api.wire import AuditPage, Health, PlacesInfo, ServiceInfo
+from deepscreen.api.wire import AuditPage, Health, PlacesInfo, ServiceInfo, outgoing_statement
 from deepscreen.store import audit
 
 MOST_ENTRIES = 1000
@@ -37,7 +37,13 @@ def read_info(service: ServiceDep, _: Anyone) -> ServiceInfo:
         max_concurrent=settings.max_concurrent,
         max_waiting=settings.max_waiting,
     )
-    return ServiceInfo(**dict(method), limits=settings.limits, policy=settings.policy, places=places)
+    return ServiceInfo(
+        **dict(method),
+        limits=settings.limits,
+        policy=settings.policy,
+        places=places,
+        outgoing_connections=outgoing_statement(settings),
+    )
 
 
 @router.get(

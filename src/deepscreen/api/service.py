@@ -20,6 +20,8 @@ from deepscreen.api.http_errors import IdempotencyKeyReused, NoSuchResult, NotRe
 from deepscreen.api.metrics import Metrics
 from deepscreen.api.resumable import ResumableUploads, Upload
 from deepscreen.api.uploads import receive_upload
+from deepscreen.api.webhook_delivery import WebhookDelivery
+from deepscreen.api.webhook_sender import WebhookSender
 from deepscreen.engine.about import MethodInfo, method_info
 from deepscreen.engine.worker import Ended, Worker
 from deepscreen.errors import StoreError
@@ -33,6 +35,7 @@ from deepscreen.store.keys import Caller, KeyRing
 from deepscreen.store.screenings import Item, KeyReused, NotThere, Screenings
 from deepscreen.store.sessions import Sessions
 from deepscreen.store.store import Store
+from deepscreen.store.webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +65,9 @@ class Service:
         )
         self.screenings = Screenings(store, self.queue)
         self.cases = Cases(store.database)
+        self.webhooks = Webhooks(store.database)
+        self.webhook_sender = WebhookSender(settings)
+        self.webhook_delivery = WebhookDelivery(self.webhooks, self.screenings, self.webhook_sender)
         self.signer: Signer = store.signer()
         self._uploads = UploadFolder(store.data_dir)
         self.scratch = self._uploads.path

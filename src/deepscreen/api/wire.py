@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from deepscreen.engine.about import MethodInfo
 from deepscreen.record import Screening, Verdict
-from deepscreen.settings import Limits, VerdictPolicy
+from deepscreen.settings import Limits, Settings, VerdictPolicy
 from deepscreen.store.audit import Entry
 from deepscreen.store.computations import State
 from deepscreen.store.keys import Role
 from deepscreen.store.reviews import Decision
 
-OUTGOING_STATEMENT = "Nothing leaves this machine: the service opens no outgoing connection."
+NOTHING_OUT = "Nothing leaves this machine: the service opens no outgoing connection."
 
 
 class _Wire(BaseModel):
@@ -106,6 +106,34 @@ class SessionInfo(_Wire):
     role: Role
     expires_at: datetime | None = Field(description="End of the session; none without one.")
     csrf_token: str | None = Field(description="For the header `X-CSRF-Token`; none without a session.")
+
+
+class NewWebhook(_Wire):
+    """Where messages shall go."""
+
+    url: str = Field(max_length=2000, description="An https URL of one of `webhook_hosts`.")
+
+
+class WebhookInfo(_Wire):
+    """Where messages go."""
+
+    id: str
+    url: str
+    created_at: datetime
+    waiting: int = Field(description="Messages that were not taken and will be sent again.")
+    last_error: str | None = Field(description="Why a message was not taken, the last time that one was not.")
+
+
+class WebhookSecret(WebhookInfo):
+    """A new webhook."""
+
+    secret: str = Field(description="`whsec_...`, to verify messages with; shown only now.")
+
+
+class WebhookList(_Wire):
+    """All webhooks, the oldest first."""
+
+    webhooks: tuple[WebhookInfo, ...]
 
 
 class NewCase(_Wire):
@@ -199,4 +227,11 @@ class ServiceInfo(MethodInfo):
     limits: Limits
     policy: VerdictPolicy
     places: PlacesInfo
-    outgoing_connections: str = OUTGOING_STATEMENT
+    outgoing_connections: str = Field(description="Whom the service calls.")
+
+
+def outgoing_statement(settings: Settings) -> str:
+    """Whom the service calls, by its settings."""
+    if not settings.webhook_hosts:
+        return NOTHING_OUT
+    return f"Messages that a screening has ended, to webhooks at: {', '.join(settings.webhook_hosts)}. Nothing else."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from deepscreen.record import SCHEMA_VERSION
-from deepscreen.screening import ScreeningDesk
+
+if TYPE_CHECKING:
+    from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Profile
 
 

@@ -15,6 +15,7 @@ from deepscreen.store.computations import Queue, State
 from deepscreen.store.keys import Caller
 from deepscreen.store.store import Store
 from deepscreen.store.tables import blob_uses, case_members, cases, computations, screenings
+from deepscreen.store.webhooks import promise
 
 ID_BYTES = 16  # 128 random bits: an id cannot be guessed or counted up
 
@@ -147,6 +148,7 @@ class Screenings:
             joined_at = self._joined_at(connection, caller, item.case_id, new)
             meant = update(screenings).where(screenings.c.id == screening_id)
             connection.execute(meant.values(computation_id=new, cancelled_at=None, joined_at=joined_at))
+            promise(self._database, connection, screening_id)
             self._log(connection, caller, SCREENING_RETRIED, screening_id, computation_id=new)
         return self.get(screening_id, caller)
 
@@ -197,6 +199,7 @@ class Screenings:
             "idempotency_key": request.idempotency_key,
         }
         connection.execute(insert(screenings).values(row))
+        promise(self._database, connection, screening_id)
         details: dict[str, audit.Detail] = {
             "media_sha256": request.media_sha256,
             "case_id": request.case_id,

@@ -139,6 +139,30 @@ reviews = Table(
     Column("reviewed_at", Float, nullable=False),
 )
 
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("secret", String(100), nullable=False),  # messages are signed with it, so it is kept; gone with the webhook
+    Column("created_at", Float, nullable=False),
+    Column("deleted_at", Float),
+)
+
+# Written with a screening, for every webhook that there was; told once the screening has ended.
+webhook_messages = Table(
+    "webhook_messages",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("webhook_id", ID, ForeignKey("webhooks.id"), nullable=False),
+    Column("screening_id", ID, ForeignKey("screenings.id"), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("not_before", Float, nullable=False),
+    Column("outcome", String(16)),  # none: still to be told
+    Column("error", Text),  # of the last try
+    Index("ix_webhook_messages_outcome", "outcome", "not_before"),
+)
+
 workers = Table(
     "workers",
     metadata,
