@@ -81,6 +81,15 @@ class Settings(BaseSettings):
         False,
         description="Clients come over TLS, through a proxy: cookies are for TLS only, and browsers insist on it.",
     )
+    oidc_issuer: str | None = Field(
+        None, description="Identity provider (`iss`) whose tokens are keys too (default: none)."
+    )
+    oidc_audience: str | None = Field(None, description="What tokens must be made for (`aud`).")
+    oidc_jwks: str | None = Field(None, description="Its keys: path of a JWKS file, or an https URL.")
+    oidc_role_claim: str = Field("roles", description="Claim that names roles; `a.b` for one within another.")
+    oidc_role_prefix: str = Field(
+        "", description="What stands before `examiner`, `reviewer`, `admin`, `auditor` there."
+    )
     data_dir: Path | None = Field(
         None, description="Folder of database, blobs and signing key (default: a temporary one)."
     )
@@ -132,6 +141,15 @@ class Settings(BaseSettings):
     def _data_has_a_place(self) -> Settings:
         if self.data_dir is None and (self.database_url or self.blob_url):
             raise ValueError("database_url and blob_url need a data_dir beside them, for the signing key and uploads")
+        return self
+
+    @model_validator(mode="after")
+    def _provider_is_whole(self) -> Settings:
+        given = (self.oidc_issuer, self.oidc_audience, self.oidc_jwks)
+        if any(given) and not all(given):
+            raise ValueError("oidc_issuer, oidc_audience and oidc_jwks belong together")
+        if self.oidc_jwks and self.oidc_jwks.startswith("http://"):
+            raise ValueError("oidc_jwks: want https, or the path of a file")
         return self
 
     @property

@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluation", "training"),
     ("engine",),
     ("api",),
+    ("client",),
     ("cli",),
 )
 RANK = {unit: rank for rank, layer in enumerate(LAYERS) for unit in layer}
@@ -41,7 +42,7 @@ UNSAFE_MODULES = frozenset({"pickle", "cPickle", "dill", "cloudpickle", "joblib"
 NETWORK_MODULES = frozenset(
     {"requests", "httpx", "aiohttp", "urllib3", "http.client", "urllib.request", "ftplib", "smtplib"}
 )
-MAY_CALL = ("deepscreen.api.webhook_sender", "deepscreen.client")
+MAY_CALL = ("deepscreen.api.identity", "deepscreen.api.webhook_sender", "deepscreen.client")
 HEAVY_MODULES = (
     "torch",
     "torchvision",
@@ -154,7 +155,7 @@ def test_nothing_is_loaded_with_a_loader_that_can_run_code() -> None:
 
 
 def test_no_module_brings_a_network_client() -> None:
-    """Weights are pulled by pip in a process of its own; but for webhooks and the client nothing calls out."""
+    """Weights are pulled by pip in a process of its own; but for what a setting switches on nothing calls out."""
     found = [i for i in ALL_IMPORTS if i.imported in NETWORK_MODULES]
     assert [str(i) for i in found if not i.importer.startswith(MAY_CALL)] == []
 
@@ -187,6 +188,13 @@ def test_detector_row_names_a_file_with_a_card_and_a_build_function(name: str) -
 @pytest.mark.parametrize("module", ["deepscreen", "deepscreen.errors", "deepscreen.absence"])
 def test_import_loads_nothing_heavy(module: str) -> None:
     program = f"import sys, {module}; print(*sorted(set({HEAVY_MODULES!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == []
+
+
+def test_client_loads_none_of_the_networks() -> None:
+    heavy = ("torch", "transformers", "cv2", "librosa", "sklearn", "av", "fastapi")
+    program = f"import sys, deepscreen.client; print(*sorted(set({heavy!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == []
 

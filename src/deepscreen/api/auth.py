@@ -10,6 +10,7 @@ import time
 from fastapi import Request
 
 from deepscreen.api.http_errors import CsrfRejected, RoleForbidden, Unauthenticated
+from deepscreen.api.identity import TokenReader
 from deepscreen.errors import Overloaded
 from deepscreen.store.keys import ApiKey, Caller, KeyRing, Role
 from deepscreen.store.sessions import Sessions, csrf_token_of
@@ -22,6 +23,7 @@ OWNERS = frozenset({Role.ADMIN})
 LOCAL_ID = "local"  # the actor of a service without keys
 MOST_METERED = 10_000
 LOGINS_PER_MINUTE = 60  # from one address
+KEY_PREFIX = "dsk_"
 SESSION_COOKIE = "deepscreen_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -48,8 +50,11 @@ class Guard:
 class Doorkeeper:
     """Finds the key of a request and meters it."""
 
-    def __init__(self, keys: KeyRing, sessions: Sessions, *, requests_per_minute: int) -> None:
+    def __init__(
+        self, keys: KeyRing, sessions: Sessions, tokens: TokenReader | None, *, requests_per_minute: int
+    ) -> None:
         self.keys = keys
+        self._tokens = tokens
         self._sessions = sessions
         self._meter = RateMeter(requests_per_minute)
         self._logins = RateMeter(LOGINS_PER_MINUTE)
@@ -58,12 +63,14 @@ class Doorkeeper:
         """Raises Unauthenticated where keys are in use and the request brings no valid one; CsrfRejected."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if token and scheme.lower() == "bearer":
+            if self._tokens is not None and not token.startswith(KEY_PREFIX):
+                return await asyncio.to_thread(self._caller_of_token, self._tokens, token.strip())
             key: ApiKey | None = await asyncio.to_thread(self.keys.find, token.strip())
             if key is None:
                 raise Unauthenticated("the key is unknown, expired or revoked")
             self._meter.count(key.id)
             return Caller(key.id, key.role)
-        if await asyncio.to_thread(self.keys.is_empty):
+        if self._tokens is None and await asyncio.to_thread(self.keys.is_empty):
             return LOCAL_CALLER
         if cookie := request.cookies.get(SESSION_COOKIE):
             return await self._caller_of_session(request, cookie)
@@ -72,6 +79,13 @@ class Doorkeeper:
     def count_login(self, address: str) -> None:
         """Raises Overloaded where this address has tried to log in too often."""
         self._logins.count(address)
+
+    def _caller_of_token(self, tokens: TokenReader, token: str) -> Caller:
+        identity = tokens.read(token)
+        if not self.keys.meet(identity.id, identity.name, identity.role):
+            raise Unauthenticated("this person's access was revoked")
+        self._meter.count(identity.id)
+        return Caller(identity.id, identity.role)
 
     async def _caller_of_session(self, request: Request, cookie: str) -> Caller:
         session = await asyncio.to_thread(self._sessions.find, cookie)

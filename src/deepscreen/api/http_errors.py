@@ -107,6 +107,10 @@ class NotReady(ServiceError):
     """The detectors are still being loaded."""
 
 
+class IdentityUnavailable(ServiceError):
+    """The keys of the identity provider cannot be had."""
+
+
 class ResultDamaged(ServiceError):
     """A stored result is no longer what was written."""
 
@@ -158,6 +162,7 @@ STATUS_BY_ERROR: Mapping[type[DeepscreenError], HTTPStatus] = MappingProxyType(
         ForeignOrigin: HTTPStatus.FORBIDDEN,
         ServiceError: HTTPStatus.INTERNAL_SERVER_ERROR,
         NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+        IdentityUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
         ResultDamaged: HTTPStatus.INTERNAL_SERVER_ERROR,
     }
 )

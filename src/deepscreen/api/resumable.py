@@ -28,7 +28,7 @@ MOST_FOR_ONE_KEY = 64  # uploads that one key may have under way
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-class Upload(BaseModel):
+class PartialUpload(BaseModel):
     """What is known of an upload besides its bytes; a JSON file beside them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,13 +53,13 @@ class ResumableUploads:
         self._busy: set[str] = set()
         self._hashes: dict[str, Hashed] = {}
 
-    def begin(self, owner: str, *, length_bytes: int, filename: str | None, case_id: str | None) -> Upload:
+    def begin(self, owner: str, *, length_bytes: int, filename: str | None, case_id: str | None) -> PartialUpload:
         """A new upload without a byte; raises Overloaded where its owner has too many under way."""
         if sum(upload.owner == owner and upload.screening_id is None for upload in self._all()) >= MOST_FOR_ONE_KEY:
             raise Overloaded(
                 f"this key has {MOST_FOR_ONE_KEY} uploads under way; end or delete some", retry_after_seconds=60
             )
-        upload = Upload(
+        upload = PartialUpload(
             id=secrets.token_hex(16),
             owner=owner,
             length_bytes=length_bytes,
@@ -72,27 +72,31 @@ class ResumableUploads:
             self._write(upload)
         return upload
 
-    def find(self, upload_id: str, owner: str) -> Upload:
+    def find(self, upload_id: str, owner: str) -> PartialUpload:
         """The upload that *owner* began; raises NoSuchResult for anybody else's, and for one that has expired."""
         upload = self._read(upload_id) if ID.fullmatch(upload_id) else None
         if upload is None or upload.owner != owner or upload.expires_at <= time.time():
             raise NoSuchResult("there is no upload with this id under this key, or it has expired; begin another")
         return upload
 
-    def offset(self, upload: Upload) -> int:
+    def offset(self, upload: PartialUpload) -> int:
         """How many bytes have arrived."""
         return self.path_of(upload).stat().st_size if upload.screening_id is None else upload.length_bytes
 
     def promised_bytes(self) -> int:
         """How much space the uploads under way will still take."""
-        return sum(upload.length_bytes - self.offset(upload) for upload in self._all() if upload.screening_id is None)
+        promised = 0
+        for upload in self._all():
+            with suppress(FileNotFoundError):  # it is being removed
+                promised += upload.length_bytes - self.offset(upload)
+        return promised
 
-    def path_of(self, upload: Upload) -> Path:
+    def path_of(self, upload: PartialUpload) -> Path:
         """Where its bytes lie."""
         return self._folder / f"{upload.id}.part"
 
     @contextmanager
-    def hold(self, upload: Upload) -> Iterator[Upload]:
+    def hold(self, upload: PartialUpload) -> Iterator[PartialUpload]:
         """The upload as it stands, with others kept away; raises UploadBusy where somebody else holds it."""
         with self._lock:
             if upload.id in self._busy:
@@ -106,7 +110,7 @@ class ResumableUploads:
             with self._lock:
                 self._busy.discard(upload.id)
 
-    def append(self, upload: Upload, pieces: list[bytes]) -> None:
+    def append(self, upload: PartialUpload, pieces: list[bytes]) -> None:
         """Adds bytes at the end; raises StorageFull or StoreUnavailable. The upload is held."""
         hashed = self._hashed(upload)
         with _told_as_store_errors(), self.path_of(upload).open("ab", buffering=0) as file:
@@ -117,16 +121,16 @@ class ResumableUploads:
                 hashed.add(view[:taken])
                 view = view[taken:]
 
-    def sync(self, upload: Upload) -> None:
+    def sync(self, upload: PartialUpload) -> None:
         """Returns when what has arrived is on the disk: an offset that was told must hold after a power cut."""
         with _told_as_store_errors(), self.path_of(upload).open("rb") as file:
             os.fsync(file.fileno())
 
-    def sha256(self, upload: Upload) -> str:
+    def sha256(self, upload: PartialUpload) -> str:
         """Hash of all bytes that have arrived. The upload is held."""
         return self._hashed(upload).digest.hexdigest()
 
-    def hand_over(self, upload: Upload, screening_id: str) -> Upload:
+    def hand_over(self, upload: PartialUpload, screening_id: str) -> PartialUpload:
         """Notes the screening that the upload became, and lets go of its bytes."""
         ended = upload.model_copy(update={"screening_id": screening_id})
         with _told_as_store_errors():
@@ -135,7 +139,7 @@ class ResumableUploads:
         self._hashes.pop(upload.id, None)
         return ended
 
-    def remove(self, upload: Upload) -> None:
+    def remove(self, upload: PartialUpload) -> None:
         """Ends the upload; raises UploadBusy while bytes arrive."""
         with self.hold(upload):
             self._remove(upload.id)
@@ -155,7 +159,7 @@ class ResumableUploads:
         for suffix in (".json", ".part", ".new"):
             (self._folder / f"{upload_id}{suffix}").unlink(missing_ok=True)
 
-    def _hashed(self, upload: Upload) -> Hashed:
+    def _hashed(self, upload: PartialUpload) -> Hashed:
         """The running hash; read from the disk again after a restart, or where a write was cut short."""
         found = self._hashes.get(upload.id)
         if found is None or found.size_bytes != self.offset(upload):
@@ -166,20 +170,20 @@ class ResumableUploads:
             self._hashes[upload.id] = found
         return found
 
-    def _all(self) -> list[Upload]:
+    def _all(self) -> list[PartialUpload]:
         found = (self._read(path.stem) for path in self._folder.glob("*.json"))
         return [upload for upload in found if upload is not None]
 
     def _record_of(self, upload_id: str) -> Path:
         return self._folder / f"{upload_id}.json"
 
-    def _read(self, upload_id: str) -> Upload | None:
+    def _read(self, upload_id: str) -> PartialUpload | None:
         try:
-            return Upload.model_validate_json(self._record_of(upload_id).read_bytes())
+            return PartialUpload.model_validate_json(self._record_of(upload_id).read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
 
-    def _write(self, upload: Upload) -> None:
+    def _write(self, upload: PartialUpload) -> None:
         unfinished = self._folder / f"{upload.id}.new"
         unfinished.touch(mode=0o600)
         unfinished.write_text(upload.model_dump_json(), encoding="utf-8")

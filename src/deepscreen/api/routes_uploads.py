@@ -19,7 +19,7 @@ from deepscreen.api.context import ServiceDep, Writer
 from deepscreen.api.documented import CHUNK_BODY, TUS_HEADERS, documented
 from deepscreen.api.http_errors import NoTusVersion, OffsetMismatch, WrongContentType, WrongParameter
 from deepscreen.api.middleware import TUS_PATH, TUS_VERSION
-from deepscreen.api.resumable import Upload
+from deepscreen.api.resumable import PartialUpload
 from deepscreen.api.service import Service
 from deepscreen.api.uploads import WRITE_PIECE_BYTES, chunks_of
 from deepscreen.errors import EmptyMedia, MediaTooLarge
@@ -38,12 +38,12 @@ SCREENING_HEADER = {
 REFUSALS = documented(HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED)
 
 
-def found_upload(upload_id: str, service: ServiceDep, caller: Writer) -> Upload:
+def found_upload(upload_id: str, service: ServiceDep, caller: Writer) -> PartialUpload:
     """The caller's own upload."""
     return service.resumable.find(upload_id, caller.id)
 
 
-Found = Annotated[Upload, Depends(found_upload)]
+Found = Annotated[PartialUpload, Depends(found_upload)]
 
 
 @router.options(
@@ -186,7 +186,7 @@ def end_upload(service: ServiceDep, _: Writer, upload: Found, tus_resumable: Ver
     return _reply(HTTPStatus.NO_CONTENT, {})
 
 
-async def _receive(request: Request, service: Service, upload: Upload, *, most_bytes: int) -> None:
+async def _receive(request: Request, service: Service, upload: PartialUpload, *, most_bytes: int) -> None:
     """Writes what arrives in pieces; what a client that leaves has sent is kept too."""
     too_many = MediaTooLarge(f"{most_bytes} bytes of this upload are missing, and more were sent")
     if int(request.headers.get("content-length", "0")) > most_bytes:
@@ -207,7 +207,7 @@ async def _receive(request: Request, service: Service, upload: Upload, *, most_b
         await asyncio.to_thread(service.resumable.sync, upload)
 
 
-def _progress(service: Service, caller: Caller, upload: Upload, status: HTTPStatus) -> Response:
+def _progress(service: Service, caller: Caller, upload: PartialUpload, status: HTTPStatus) -> Response:
     """How far the upload is. A whole one becomes its screening, also where that was cut short before."""
     offset = service.resumable.offset(upload)
     if offset == upload.length_bytes and upload.screening_id is None:
@@ -239,7 +239,7 @@ def _metadata(header: str) -> dict[str, str]:
     return found
 
 
-def _expiry(upload: Upload) -> dict[str, str]:
+def _expiry(upload: PartialUpload) -> dict[str, str]:
     return {"Upload-Expires": formatdate(upload.expires_at, usegmt=True)}
 
 

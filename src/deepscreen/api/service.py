@@ -17,8 +17,9 @@ from deepscreen.api.auth import Doorkeeper
 from deepscreen.api.data_folder import UploadFolder
 from deepscreen.api.endings import Endings
 from deepscreen.api.http_errors import IdempotencyKeyReused, NoSuchResult, NotReady
+from deepscreen.api.identity import TokenReader
 from deepscreen.api.metrics import Metrics
-from deepscreen.api.resumable import ResumableUploads, Upload
+from deepscreen.api.resumable import PartialUpload, ResumableUploads
 from deepscreen.api.uploads import receive_upload
 from deepscreen.api.webhook_delivery import WebhookDelivery
 from deepscreen.api.webhook_sender import WebhookSender
@@ -54,7 +55,10 @@ class Service:
         self.settings, self.store = settings, store
         self.sessions = Sessions(store.database, lifetime_seconds=settings.session_hours * HOUR_SECONDS)
         self.doorkeeper = Doorkeeper(
-            KeyRing(store.database), self.sessions, requests_per_minute=settings.requests_per_minute
+            KeyRing(store.database),
+            self.sessions,
+            TokenReader.of(settings),
+            requests_per_minute=settings.requests_per_minute,
         )
         places = settings.max_concurrent + settings.max_waiting
         self.admission = Admission(max_places=places, max_concurrent=settings.max_concurrent)
@@ -108,7 +112,7 @@ class Service:
         finally:
             path.unlink(missing_ok=True)
 
-    def submit_resumed(self, upload: Upload, caller: Caller) -> Upload:
+    def submit_resumed(self, upload: PartialUpload, caller: Caller) -> PartialUpload:
         """Has a whole resumable upload queued, once however often this is asked, and gives it with its screening."""
         method_digest = self.method().method_digest
         sha256 = self.resumable.sha256(upload)

@@ -232,6 +232,9 @@ class ServiceInfo(MethodInfo):
 
 def outgoing_statement(settings: Settings) -> str:
     """Whom the service calls, by its settings."""
-    if not settings.webhook_hosts:
-        return NOTHING_OUT
-    return f"Messages that a screening has ended, to webhooks at: {', '.join(settings.webhook_hosts)}. Nothing else."
+    called = []
+    if settings.webhook_hosts:
+        called.append(f"messages that a screening has ended, to webhooks at {', '.join(settings.webhook_hosts)}")
+    if settings.oidc_jwks and settings.oidc_jwks.startswith("https://"):
+        called.append(f"the identity provider's keys are fetched from {settings.oidc_jwks}")
+    return f"Only this: {'; '.join(called)}." if called else NOTHING_OUT

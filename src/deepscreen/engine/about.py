@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from deepscreen.record import SCHEMA_VERSION
-
-if TYPE_CHECKING:
-    from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Profile
+
+if TYPE_CHECKING:  # what a worker tells is read by those that load no network: the client
+    from deepscreen.screening import ScreeningDesk
 
 
 class _Told(BaseModel):

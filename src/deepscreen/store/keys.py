@@ -14,6 +14,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Row, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from deepscreen.errors import ConfigError
 from deepscreen.store import audit
@@ -125,6 +126,27 @@ class KeyRing:
         if row is None or key_of_row(row).state(now) != "valid" or not self._proves(row, match["secret"]):
             return None
         return key_of_row(row)
+
+    def meet(self, key_id: str, name: str, role: Role) -> bool:
+        """Whether somebody whom an identity provider knows may enter; at first sight a row without a secret is made.
+
+        The row gives such a person a name in cases and lists, and `deepscreen keys revoke` shuts the door.
+        """
+        known = select(api_keys.c.revoked_at).where(api_keys.c.id == key_id)
+        with self._database.read() as connection:
+            row = connection.execute(known).first()
+        if row is not None:
+            return row.revoked_at is None
+        try:
+            with self._database.write() as connection:
+                now = self._database.now(connection)
+                new = {"id": key_id, "name": name, "role": role.value, "secret_hash": "", "created_at": now}
+                connection.execute(insert(api_keys).values(new))
+                details = {"role": role.value, "from": "identity provider"}
+                audit.append(self._database, connection, actor=key_id, act=KEY_CREATED, subject=key_id, details=details)
+        except IntegrityError:  # met twice at the same moment
+            return self.meet(key_id, name, role)
+        return True
 
     def _proves(self, row: Row[tuple[object, ...]], secret: str) -> bool:
         digest = hashlib.sha256(f"{row.secret_hash}:{secret}".encode()).digest()
