@@ -193,5 +193,8 @@ def recorded(
                 return httpx.Response(response.status_code, content=response.read()[:-1] + b"!")
             return response
 
+        def close(self) -> None:
+            real.close()
+
     client._http._transport = Line()
     return calls

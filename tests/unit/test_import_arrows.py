@@ -98,7 +98,7 @@ ALL_IMPORTS = [found for module in MODULES for found in imports_of(module)]
 def unit_of(module: str) -> str:
     """The part of the design that a module belongs to: its package, or its own name; all of the command line is one."""
     first = module.removeprefix(PACKAGE).removeprefix(".").split(".")[0]
-    return "cli" if first.startswith("cli") or first == "__main__" else first
+    return "cli" if first in {"cli", "__main__"} or first.startswith("cli_") else first
 
 
 def calls(module: str) -> Iterator[tuple[str, ast.Call]]:
