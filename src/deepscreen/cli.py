@@ -19,6 +19,7 @@ from rich.console import Console
 
 from deepscreen import (
     cli_attacks,
+    cli_backup,
     cli_calibrate,
     cli_evaluate,
     cli_fit,
@@ -56,6 +57,10 @@ app.command("evaluate-maps")(cli_maps.evaluate_maps)
 app.command("evaluate-spans")(cli_spans.evaluate_spans)
 app.command("peers")(cli_peers.peers)
 app.command("verify")(cli_store.verify)
+app.command("backup")(cli_backup.backup)
+app.command("restore")(cli_backup.restore)
+app.command("clean")(cli_store.clean)
+app.command("rescreen")(cli_store.rescreen)
 app.command("worker")(cli_worker.worker)
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")]

@@ -28,12 +28,20 @@ def print_info(settings: Settings) -> None:
         "shipped heads": str(shipped_dir()),
         "calibration": _calibration(settings),
         "settings digest": settings.digest(),
+        "decoders": _isolation(),
         "leaves this machine": "nothing",
     }
     table = Table(box=None, show_header=False)
     for name, value in {**rows, **_flat_settings(settings)}.items():
         table.add_row(name, escape(value))
     console.print(table)
+
+
+def _isolation() -> str:
+    from deepscreen.media.isolation import isolation
+
+    shut_in = isolation()
+    return f"in {shut_in.kind}, {'with' if shut_in.has_syscall_filter else 'without'} a system call filter"
 
 
 def _calibration(settings: Settings) -> str:

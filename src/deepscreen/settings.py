@@ -106,12 +106,26 @@ class Settings(BaseSettings):
         (),
         description='Networks that are not public and may be told too, by http as well: `["10.1.0.0/16"]`.',
     )
+    blob_key_file: Path | None = Field(
+        None,
+        description="File of 64 hex digits, the key that blobs are encrypted with at rest (default: they are not).",
+    )
     min_free_bytes: int = Field(
         512 * MIB, ge=0, description="Space that must stay free in the blob store; below it uploads are refused (507)."
     )
     upload_lifetime_hours: float = Field(
         24.0, gt=0, le=24 * 30, description="How long a resumable upload may take; then its bytes are removed."
     )
+    retention_days: float | None = Field(
+        None,
+        gt=0,
+        description="Screenings older than that are deleted; in a case, counted from its closing (default: kept).",
+    )
+    timestamp_url: str | None = Field(
+        None, description="Time-stamping authority (RFC 3161) for the audit log; it is sent hashes (default: none)."
+    )
+    timestamp_ca_file: Path | None = Field(None, description="PEM file of the root certificates of that authority.")
+    timestamp_minutes: float = Field(60.0, ge=1, description="How often the audit log is stamped while it grows.")
     worker_lease_seconds: float = Field(
         15.0,
         ge=1,
@@ -141,6 +155,8 @@ class Settings(BaseSettings):
     def _data_has_a_place(self) -> Settings:
         if self.data_dir is None and (self.database_url or self.blob_url):
             raise ValueError("database_url and blob_url need a data_dir beside them, for the signing key and uploads")
+        if self.timestamp_url is not None and self.timestamp_ca_file is None:
+            raise ValueError("timestamp_url needs timestamp_ca_file: a token that cannot be proven proves nothing")
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class Scale:
 
     items: int
     kills: int
+    mutations: int
+    uploads: int
 
 
 class Part:
@@ -119,3 +122,26 @@ def kill_at_random(parts: list[Part], *, kills: int, seed: int, longest_wait_sec
             victim.kill()
         for victim in victims:
             victim.start()
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that *pid* started, and that these started, as they are now."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found, left = [], [pid]
+    while left:
+        some = children.get(left.pop(), [])
+        found += some
+        left += some
+    return found
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory that is the process's own: what it shares with others is not counted; 0 where it is gone."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/statm").read_text().split()
+        return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
+    return 0

@@ -146,11 +146,13 @@ def test_deletion_removes_the_original_with_its_last_reference(own_settings: Set
         certificate = client.delete(f"/v1/screenings/{first['id']}", params={"reason": "court order 7"}).json()
         assert certificate["audit_entry"]["act"] == "screening-deleted"
         assert certificate["audit_entry"]["details"]["reason"] == "court order 7"
-        assert certificate["audit_entry"]["details"]["original_removed"] is False
+        assert certificate["audit_entry"]["details"]["was_last"] is False
+        assert certificate["original_removed"] is False
         assert client.get(f"/v1/screenings/{first['id']}").status_code == 404
         assert blobs.has(sha256)
         last = client.delete(f"/v1/screenings/{second['id']}").json()
-        assert last["audit_entry"]["details"]["original_removed"] is True
+        assert last["audit_entry"]["details"]["was_last"] is True
+        assert last["original_removed"] is True
         assert not any(blobs.has(name) for name in (sha256, *pictures))
         assert client.delete(f"/v1/screenings/{second['id']}").status_code == 404
         assert flaws(client) == []

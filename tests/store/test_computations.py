@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from deepscreen.store.audit import check_chain
-from deepscreen.store.computations import Claim, Outcome, Queue, State, computation_id
+from deepscreen.store.computations import Claim, End, Outcome, Queue, State, computation_id
+from deepscreen.store.methods import MethodLoad, method_loads, move_waiting
 from deepscreen.store.store import Store
-from deepscreen.store.tables import audit_entries, computations, workers
+from deepscreen.store.tables import audit_entries, computations, screenings, workers
 
 METHOD, OTHER_METHOD = "a" * 64, "b" * 64
 DONE = Outcome(State.DONE, record_sha256="c" * 64, blobs=frozenset({"c" * 64}))
@@ -23,8 +25,13 @@ def queue(store: Store) -> Iterator[Queue]:
 
 
 def put(store: Store, queue: Queue, number: int, method: str = METHOD, attempt: int = 1) -> str:
+    """Queues a computation that a screening wants."""
+    media_sha256 = f"{number:064x}"
     with store.database.write() as connection:
-        return queue.put(connection, media=(f"{number:064x}", 10), method_digest=method, attempt=attempt)
+        found = queue.put(connection, media=(media_sha256, 10), method_digest=method, attempt=attempt)
+        row = {"computation_id": found, "media_sha256": media_sha256, "created_at": 1.0, "created_by": "ada"}
+        connection.execute(insert(screenings).values(id=secrets.token_hex(16), **row))
+    return found
 
 
 def claim(queue: Queue, worker: str = "one", *, is_idle: bool = True) -> Claim:
@@ -71,7 +78,7 @@ def test_many_workers_at_once_get_each_item_once(store: Store, queue: Queue) -> 
     def work(worker: str) -> None:
         while (found := queue.claim(worker, METHOD, is_idle=True)) is not None:
             taken.append(found.id)
-            assert queue.finish(found, DONE, worker=worker)
+            assert queue.finish(found, DONE, worker=worker) is End.WRITTEN
 
     threads = [threading.Thread(target=work, args=(f"worker-{n}",)) for n in range(4)]
     for thread in threads:
@@ -94,11 +101,13 @@ def test_worker_that_lost_its_lease_cannot_write(store: Store, queue: Queue) -> 
     expire_all(store)
     assert queue.release_dead() == [first.id]
     second = claim(queue, "two")
-    assert not queue.finish(first, DONE, worker="one")
+    assert not queue.reserve(first, DONE.blobs)
+    assert queue.finish(first, DONE, worker="one") is End.LOST
     queue.postpone(first)
     assert row_of(store, first.id).state == "running"
-    assert queue.finish(second, DONE, worker="two")
-    assert not queue.finish(second, DONE, worker="two")
+    assert queue.reserve(second, DONE.blobs)
+    assert queue.finish(second, DONE, worker="two") is End.WRITTEN
+    assert queue.finish(second, DONE, worker="two") is End.LOST
     assert row_of(store, first.id).state == "done"
 
 
@@ -134,7 +143,7 @@ def test_item_that_kills_its_worker_is_tried_alone_and_then_failed(store: Store,
     assert (failed.state, failed.error_type) == ("failed", "WorkerDied")
     innocent = claim(queue, "three")
     assert innocent.id == neighbour
-    assert queue.finish(innocent, DONE, worker="three")
+    assert queue.finish(innocent, DONE, worker="three") is End.WRITTEN
     assert row_of(store, neighbour).deaths_alone == 0
 
 
@@ -161,10 +170,13 @@ def test_postponed_item_waits_longer_each_time(store: Store, queue: Queue) -> No
     assert delays == [1, 2, 4]
 
 
-def test_upgrade_moves_what_no_living_worker_can_do(store: Store, queue: Queue) -> None:
+def test_what_no_living_worker_can_do_moves_when_told_to(store: Store, queue: Queue) -> None:
     put(store, queue, 1, OTHER_METHOD)
     queue.renew("old", OTHER_METHOD, {})
-    assert queue.adopt(METHOD) == 0
+    assert method_loads(store.database) == [MethodLoad(OTHER_METHOD, 1, 1)]
+    assert move_waiting(store.database, queue, METHOD) == 0
     expire_all(store)
-    assert queue.adopt(METHOD) == 1
+    assert queue.claim("new", METHOD, is_idle=True) is None, "it waits until somebody says that it shall move"
+    assert method_loads(store.database) == [MethodLoad(OTHER_METHOD, 1, 0)]
+    assert move_waiting(store.database, queue, METHOD) == 1
     assert claim(queue).id == computation_id(f"{1:064x}", METHOD, 1)

@@ -82,7 +82,7 @@ def create_app(settings: Settings, desk_factory: DeskFactory | None = ScreeningD
             app.state.service = service
             chores = [
                 asyncio.create_task(chore())
-                for chore in (service.keep_checkpoints, service.remove_expired, service.webhook_delivery.run)
+                for chore in (service.keep_house, service.remove_expired, service.webhook_delivery.run)
             ]
             try:
                 yield

@@ -153,8 +153,13 @@ def delete_screening(
 ) -> DeletionCertificate:
     """Removes it for good. The original and the results go with the last screening that refers to them."""
     service.get(screening_id, caller)
-    entry = service.screenings.delete(screening_id, caller, reason=reason)
-    return DeletionCertificate(screening_id=screening_id, audit_entry=entry, audit_entry_sha256=audit.sha256_of(entry))
+    entry, is_gone = service.screenings.delete(screening_id, caller, reason=reason)
+    return DeletionCertificate(
+        screening_id=screening_id,
+        original_removed=is_gone,
+        audit_entry=entry,
+        audit_entry_sha256=audit.sha256_of(entry),
+    )
 
 
 @router.post(

@@ -13,6 +13,7 @@ from deepscreen.api.context import Anyone, Auditor, ServiceDep
 from deepscreen.api.documented import documented
 from deepscreen.api.wire import AuditPage, Health, PlacesInfo, ServiceInfo, outgoing_statement
 from deepscreen.store import audit
+from deepscreen.store.methods import method_loads
 
 MOST_ENTRIES = 1000
 METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
@@ -33,6 +34,7 @@ def read_info(service: ServiceDep, _: Anyone) -> ServiceInfo:
     places = PlacesInfo(
         running=running,
         queued=queued,
+        without_worker=sum(load.queued for load in method_loads(service.store.database) if not load.live_workers),
         waiting=service.admission.taken,
         max_concurrent=settings.max_concurrent,
         max_waiting=settings.max_waiting,
@@ -42,6 +44,7 @@ def read_info(service: ServiceDep, _: Anyone) -> ServiceInfo:
         limits=settings.limits,
         policy=settings.policy,
         places=places,
+        timestamps_pending=service.pending_stamps(),
         outgoing_connections=outgoing_statement(settings),
     )
 
@@ -55,7 +58,14 @@ def read_info(service: ServiceDep, _: Anyone) -> ServiceInfo:
 def read_metrics(service: ServiceDep, _: Anyone) -> Response:
     """Gives times of stages, ends of screenings, readings for each detector, the queue and the device's memory."""
     queued, running = service.queue.depth()
-    page = service.metrics.page(queued=queued, running=running, waiting=service.admission.taken)
+    loads = method_loads(service.store.database)
+    page = service.metrics.page(
+        queued=queued,
+        running=running,
+        loads=loads,
+        waiting=service.admission.taken,
+        stamps=service.pending_stamps() or 0,
+    )
     return Response(page, media_type=METRICS_TYPE)
 
 

@@ -9,6 +9,7 @@ import logging
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from starlette.requests import Request
 
@@ -30,12 +31,15 @@ from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
 from deepscreen.store import audit, screenings
 from deepscreen.store.audit import Signer
+from deepscreen.store.authority import Authority, read_roots
 from deepscreen.store.cases import Cases
 from deepscreen.store.computations import Queue, State
 from deepscreen.store.keys import Caller, KeyRing
+from deepscreen.store.retention import clean
 from deepscreen.store.screenings import Item, KeyReused, NotThere, Screenings
 from deepscreen.store.sessions import Sessions
 from deepscreen.store.store import Store
+from deepscreen.store.timestamps import pending, stamp_pending
 from deepscreen.store.webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
@@ -46,6 +50,7 @@ EVENT_SECONDS = 1.0  # how often a client of events hears something, and a worke
 CHECKPOINT_SECONDS = 60.0
 CLEARING_SECONDS = 300.0
 HOUR_SECONDS = 3600.0
+CLEAN_EVERY_MINUTES = 60
 
 
 class Service:
@@ -73,6 +78,7 @@ class Service:
         self.webhook_sender = WebhookSender(settings)
         self.webhook_delivery = WebhookDelivery(self.webhooks, self.screenings, self.webhook_sender)
         self.signer: Signer = store.signer()
+        self._authority = _authority(settings)
         self._uploads = UploadFolder(store.data_dir)
         self.scratch = self._uploads.path
         self.resumable = ResumableUploads(
@@ -107,19 +113,17 @@ class Service:
             upload = await receive_upload(request, path, limits=self.settings.limits)
             intake = upload.intake
             asked = screenings.Request(intake.sha256, intake.size_bytes, upload.filename, case_id, key)
-            await asyncio.to_thread(self.store.blobs.put_file, path, intake.sha256)
-            return await asyncio.to_thread(self._create, caller, asked, method_digest)
+            return await asyncio.to_thread(self._create, caller, asked, method_digest, path)
         finally:
             path.unlink(missing_ok=True)
 
     def submit_resumed(self, upload: PartialUpload, caller: Caller) -> PartialUpload:
         """Has a whole resumable upload queued, once however often this is asked, and gives it with its screening."""
         method_digest = self.method().method_digest
-        sha256 = self.resumable.sha256(upload)
-        self.store.blobs.put_file(self.resumable.path_of(upload), sha256)
-        key = f"upload-{upload.id}"
+        sha256, key = self.resumable.sha256(upload), f"upload-{upload.id}"
         asked = screenings.Request(sha256, upload.length_bytes, upload.filename, upload.case_id, key)
-        return self.resumable.hand_over(upload, self._create(caller, asked, method_digest).id)
+        item = self._create(caller, asked, method_digest, self.resumable.path_of(upload))
+        return self.resumable.hand_over(upload, item.id)
 
     def check_case(self, case_id: str | None, caller: Caller) -> None:
         """Raises NoSuchResult where the caller has no open case of this id."""
@@ -183,11 +187,16 @@ class Service:
         if self._loading is not None and self._loading.done() and self._loading.exception() is None:
             self._loading.result()[1].wake()
 
-    async def keep_checkpoints(self) -> None:
-        """Signs the audit log now and then, until it is cancelled."""
+    async def keep_house(self) -> None:
+        """Signs the audit log every minute and cleans up every hour, until it is cancelled."""
+        minutes = 0
         while True:
             await asyncio.sleep(CHECKPOINT_SECONDS)
             await asyncio.to_thread(self._checkpoint)
+            await asyncio.to_thread(self._stamp)
+            minutes += 1
+            if minutes % CLEAN_EVERY_MINUTES == 0:
+                await asyncio.to_thread(self._clean)
 
     async def remove_expired(self) -> None:
         """Removes abandoned uploads now and then, until it is cancelled."""
@@ -213,9 +222,32 @@ class Service:
         except StoreError as error:
             logger.warning("the audit log could not be signed: %s", error)
 
-    def _create(self, caller: Caller, asked: screenings.Request, method_digest: str) -> Item:
+    def pending_stamps(self) -> int | None:
+        """How many checkpoints wait for the time-stamping authority; None where there is none."""
+        if self._authority is None:
+            return None
+        return len(pending(self.store, every_minutes=self.settings.timestamp_minutes))
+
+    def _stamp(self) -> None:
+        if self._authority is None:
+            return
         try:
-            item, is_new = self.screenings.create(caller, asked, method_digest=method_digest)
+            stamp_pending(self.store, self._authority, every_minutes=self.settings.timestamp_minutes)
+        except StoreError as error:
+            logger.warning("the audit log could not be stamped, and will be later: %s", error)
+
+    def _clean(self) -> None:
+        try:
+            certificates, swept = clean(self.store, self.screenings, retention_days=self.settings.retention_days)
+        except StoreError as error:
+            logger.warning("old screenings and blobs could not be cleaned up: %s", error)
+            return
+        if certificates or swept:
+            logger.info("cleaned up: %d screenings by the retention policy, %d blobs", len(certificates), swept)
+
+    def _create(self, caller: Caller, asked: screenings.Request, method_digest: str, original: Path) -> Item:
+        try:
+            item, is_new = self.screenings.create(caller, asked, method_digest=method_digest, original=original)
         except NotThere:
             raise NoSuchResult("there is no open case with this id") from None
         except KeyReused:
@@ -256,6 +288,12 @@ class Service:
         if ended.screened is not None:
             self.admission.took(sum(ended.screened.stage_seconds.values()))
         self._endings.tell(ended.computation_id)
+
+
+def _authority(settings: Settings) -> Authority | None:
+    if settings.timestamp_url is None or settings.timestamp_ca_file is None:
+        return None
+    return Authority(settings.timestamp_url, read_roots(settings.timestamp_ca_file))
 
 
 def _own_worker_id(store: Store) -> str:

@@ -195,6 +195,7 @@ class DeletionCertificate(_Wire):
     """What a deletion left: the audit entry that says who removed what, when and why."""
 
     screening_id: str
+    original_removed: bool = Field(description="False: other screenings refer to it, or it is removed later.")
     audit_entry: Entry
     audit_entry_sha256: str
 
@@ -216,6 +217,7 @@ class PlacesInfo(_Wire):
 
     running: int = Field(description="Screenings that run, on all workers.")
     queued: int = Field(description="Screenings that no worker has begun.")
+    without_worker: int = Field(description="Of these, how many wait for a method that no live worker has.")
     waiting: int = Field(description="Requests of this process that upload or wait for their result.")
     max_concurrent: int
     max_waiting: int
@@ -228,11 +230,16 @@ class ServiceInfo(MethodInfo):
     policy: VerdictPolicy
     places: PlacesInfo
     outgoing_connections: str = Field(description="Whom the service calls.")
+    timestamps_pending: int | None = Field(
+        None, description="Checkpoints that wait for the time-stamping authority; null: none is set."
+    )
 
 
 def outgoing_statement(settings: Settings) -> str:
     """Whom the service calls, by its settings."""
     called = []
+    if settings.timestamp_url is not None:
+        called.append("hashes of the audit log, for the time-stamping authority")
     if settings.webhook_hosts:
         called.append(f"messages that a screening has ended, to webhooks at {', '.join(settings.webhook_hosts)}")
     if settings.oidc_jwks and settings.oidc_jwks.startswith("https://"):

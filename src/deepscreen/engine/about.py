@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from deepscreen.media.isolation import IsolationKind, isolation
 from deepscreen.record import SCHEMA_VERSION
 from deepscreen.settings import Profile
 
@@ -46,11 +47,19 @@ class MethodInfo(_Told):
     profile: Profile = Field(description="thorough: what is decided is re-encoded at three levels.")
     weights: tuple[WeightInfo, ...]
     detectors: tuple[DetectorInfo, ...]
+    decoder_isolation: IsolationKind | Literal["unknown"] = Field(
+        "unknown",
+        description="What stands around the decoders: bubblewrap (no network, no files), namespaces (no network), or "
+        "limits on memory, time and files alone.",
+    )
+    decoder_syscall_filter: bool = Field(
+        False, description="Whether decoders are refused network, programs and other processes by a system call filter."
+    )
 
 
 def method_info(desk: ScreeningDesk) -> MethodInfo:
     """What *desk* screens by."""
-    known_by = desk.provenance
+    known_by, shut_in = desk.provenance, isolation()
     return MethodInfo(
         software=known_by.software,
         schema_version=SCHEMA_VERSION,
@@ -64,4 +73,6 @@ def method_info(desk: ScreeningDesk) -> MethodInfo:
             DetectorInfo(name=c.name, modality=c.modality, version=c.version, weights=c.weights, summary=c.summary)
             for c in desk.cards
         ),
+        decoder_isolation=shut_in.kind,
+        decoder_syscall_filter=shut_in.has_syscall_filter,
     )

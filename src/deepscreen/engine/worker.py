@@ -15,7 +15,10 @@ from deepscreen.errors import BlobDamaged, DeepscreenError, StoreError
 from deepscreen.media.intake import intake_of_hashed
 from deepscreen.screened import Screened
 from deepscreen.screening import ScreeningDesk
-from deepscreen.store.computations import Claim, Outcome, Queue, State
+from deepscreen.store.blobs import sha256_of
+from deepscreen.store.computations import Claim, End, Outcome, Queue, State
+from deepscreen.store.methods import method_loads
+from deepscreen.store.removal import remove_or_leave
 from deepscreen.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -72,7 +75,7 @@ class Worker:
         self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._queue.release_dead(known_dead=self.id)
         self._queue.renew(self.id, self._method_digest, self._about)
-        self._queue.adopt(self._method_digest)
+        self._tell_of_others()
         for thread in (*self._threads, self._keeper):
             thread.start()
 
@@ -127,8 +130,11 @@ class Worker:
             logger.warning("computation %s is put off: %s", claim.id[:12], error)
             self._persist(lambda: self._queue.postpone(claim))
             return
-        if self._persist(lambda: self._queue.finish(claim, outcome, worker=self.id)) is False:
+        end = self._persist(lambda: self._queue.finish(claim, outcome, worker=self.id))
+        if end is End.LOST:
             logger.warning("computation %s was taken over by another worker", claim.id[:12])
+        if end is End.UNWANTED:
+            remove_or_leave(self._store, {claim.media_sha256, *outcome.blobs}, actor=f"worker:{self.id}")
         self._on_end(Ended(claim.id, outcome, screened))
 
     def _compute(self, claim: Claim) -> tuple[Outcome, Screened | None]:
@@ -144,7 +150,7 @@ class Worker:
         except Exception:  # one file's failure is its own; the worker goes on
             logger.exception("computation %s failed", claim.id[:12])
             return Outcome(State.FAILED, error_type=INTERNAL_ERROR, error_message="see the log"), None
-        return self._keep(screened), screened
+        return self._keep(claim, screened), screened
 
     def _screen(self, claim: Claim, path: Path) -> Screened:
         limits = self._desk.settings.limits
@@ -154,18 +160,21 @@ class Worker:
         logger.info("screened %s %s %s %s", media.sha256[:12], media.kind, screened.screening.overall.verdict, took)
         return screened
 
-    def _keep(self, screened: Screened) -> Outcome:
-        blobs = self._store.blobs
-        record = blobs.put(screened.screening.canonical_json())
-        thumbnail = blobs.put(screened.thumbnail_jpeg) if screened.thumbnail_jpeg is not None else None
-        pictures = {blobs.put(content) for content in screened.artefacts.values()}
+    def _keep(self, claim: Claim, screened: Screened) -> Outcome:
+        record, thumbnail = screened.screening.canonical_json(), screened.thumbnail_jpeg
+        contents = {
+            sha256_of(c): c for c in (record, *screened.artefacts.values(), *([thumbnail] if thumbnail else ()))
+        }
+        if self._queue.reserve(claim, contents):
+            for content in contents.values():
+                self._store.blobs.put(content)
         return Outcome(
             State.DONE,
-            record_sha256=record,
-            thumbnail_sha256=thumbnail,
+            record_sha256=sha256_of(record),
+            thumbnail_sha256=sha256_of(thumbnail) if thumbnail else None,
             kind=screened.screening.media.kind,
             verdict=screened.screening.overall.verdict,
-            blobs=frozenset({record, *pictures, *([thumbnail] if thumbnail else [])}),
+            blobs=frozenset(contents),
             stage_milliseconds={name: round(1000 * took, 1) for name, took in screened.stage_seconds.items()},
         )
 
@@ -179,6 +188,15 @@ class Worker:
                 if self._stopping.wait(RETRY_SECONDS):
                     return None
 
+    def _tell_of_others(self) -> None:
+        for load in method_loads(self._store.database):
+            if load.queued and not load.live_workers and load.method_digest != self._method_digest:
+                logger.warning(
+                    "%d screenings wait for method %s, which no worker has; `deepscreen rescreen --waiting` moves them",
+                    load.queued,
+                    load.method_digest[:12],
+                )
+
     def _keep_leases(self) -> None:
         # Also while the threads end what they have in hand.
         while not self._stopping.wait(self._desk.settings.worker_lease_seconds / 3) or any(
@@ -190,7 +208,6 @@ class Worker:
                 if dead:
                     logger.warning("took back %d computations of workers that fell silent", len(dead))
                     self.wake()
-                self._queue.adopt(self._method_digest)
             except StoreError as error:
                 logger.warning("leases could not be renewed: %s", error)
             if self._stopping.is_set():

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 import deepscreen
 from deepscreen.errors import DecoderCrashed, DecodeTimeout
 from deepscreen.media.intake import Intake, open_taken
+from deepscreen.media.isolation import isolation
 from deepscreen.media.samples import Frame, MediaFacts, SamplingPlan, Still, Waveform
 from deepscreen.media.wire import (
     MAX_MESSAGE_BYTES,
@@ -194,7 +195,7 @@ class _Server:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "deepscreen.media.zygote", str(theirs.fileno())],
+                [*isolation().prefix, sys.executable, "-P", "-m", "deepscreen.media.zygote", str(theirs.fileno())],
                 env=_server_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from deepscreen.errors import MediaError
 from deepscreen.media.decoding import perform
 from deepscreen.media.samples import MediaFacts, Pixels
+from deepscreen.media.seccomp import can_filter, deny_reaching_out
 from deepscreen.media.wire import (
     MAX_MESSAGE_BYTES,
     MAX_TEXT_CHARACTERS,
@@ -154,7 +155,7 @@ def _as_text(words: str) -> str:
 
 
 def confine(limits: Limits) -> None:
-    """Give up what decoding does not need: memory, files, writing, core dumps, new privileges."""
+    """Give up what decoding does not need: memory, files, writing, core dumps, privileges, network, other processes."""
     _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     cpu_seconds = math.ceil(limits.decode_timeout_seconds * CPU_SECONDS_PER_TIMEOUT_SECOND)
     bounds = {
@@ -172,6 +173,8 @@ def confine(limits: Limits) -> None:
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
     os.close(null)
+    if can_filter():
+        deny_reaching_out()  # raises where the kernel refuses: then nothing is decoded
 
 
 if __name__ == "__main__":

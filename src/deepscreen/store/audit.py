@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import Connection, Row, func, insert, select
 
 from deepscreen.errors import ConfigError
+from deepscreen.store.acts import CHECKPOINT_TIMESTAMPED
 from deepscreen.store.database import AUDIT_LOCK, Database
 from deepscreen.store.tables import audit_checkpoints, audit_entries
 
@@ -115,8 +116,12 @@ class Signer:
             last = connection.execute(
                 select(audit_entries.c.seq, audit_entries.c.sha256).order_by(audit_entries.c.seq.desc()).limit(1)
             ).first()
-            signed = connection.execute(select(func.max(audit_checkpoints.c.seq))).scalar()
-            if last is None or signed == last.seq:
+            signed = connection.execute(select(func.max(audit_checkpoints.c.seq))).scalar() or 0
+            # A time stamp of a checkpoint is no reason for another checkpoint, or there would be no end of either.
+            news = select(audit_entries.c.seq).where(
+                audit_entries.c.seq > signed, audit_entries.c.act != CHECKPOINT_TIMESTAMPED
+            )
+            if last is None or connection.execute(news.limit(1)).first() is None:
                 return None
             at = datetime.fromtimestamp(database.now(connection), UTC).isoformat(timespec="microseconds")
             body = rfc8785.dumps({"seq": last.seq, "sha256": last.sha256, "at": at})

@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import hashlib
+import io
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from deepscreen.errors import BlobDamaged, ConfigError, StorageFull, StoreError, StoreUnavailable
+from deepscreen.store.sealing import Sealer
 
 PIECE_BYTES = 1024 * 1024
 SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 FILE_MODE, FOLDER_MODE = 0o400, 0o700
+SEALED = ".sealed"
+SUFFIXES = ("", SEALED)
+UNFINISHED, UNFINISHED_SECONDS = ".new-", 86_400.0
+
+
+def sha256_of(content: bytes) -> str:
+    """The name under which *content* is kept."""
+    return hashlib.sha256(content).hexdigest()
 
 
 class BlobStore:
-    """Content-addressed files below *url*: a path, or what fsspec knows, such as ``s3://bucket/folder``."""
+    """Content-addressed files below *url*: a path, or what fsspec knows, such as ``s3://bucket/folder``.
 
-    def __init__(self, url: str) -> None:
+    With a *sealer* new blobs are sealed, and named by their sha256 all the same. Those from before stay as they are.
+    """
+
+    def __init__(self, url: str, sealer: Sealer | None = None) -> None:
+        self.sealer = sealer
         try:
             self._fs, self._root = fsspec.core.url_to_fs(url)
         except (ValueError, ImportError) as error:
             raise ConfigError(f"blob_url {url!r} cannot be used: {error}") from error
+        # Object stores: what another process wrote or removed must be seen at once.
+        self._fs.use_listings_cache = False
         self._is_local = isinstance(self._fs, LocalFileSystem)
         if self._is_local:
             with _told_as_store_errors():
@@ -40,39 +59,31 @@ class BlobStore:
 
     def put(self, content: bytes) -> str:
         """Keeps *content*; gives its sha256. Kept already, it is not written again."""
-        sha256 = hashlib.sha256(content).hexdigest()
-        with _told_as_store_errors():
-            if self._is_local:
-                self._link_in(sha256, lambda file: file.write_bytes(content))
-            elif not self._fs.exists(self._path(sha256)):
-                self._fs.pipe_file(self._path(sha256), content)
+        sha256 = sha256_of(content)
+        self._keep(sha256, lambda: io.BytesIO(content), lambda file: file.write_bytes(content))
         return sha256
 
     def put_file(self, path: Path, sha256: str) -> None:
         """Keeps a copy of the file at *path*, whose sha256 the caller has measured."""
-        with _told_as_store_errors():
-            if self._is_local:
-                self._link_in(sha256, functools.partial(_link_or_copy, path))
-            elif not self._fs.exists(self._path(sha256)):
-                self._fs.put_file(str(path), self._path(sha256))
+        self._keep(sha256, lambda: path.open("rb"), functools.partial(_link_or_copy, path))
 
     def has(self, sha256: str) -> bool:
         """Whether there is such a blob; its content is not looked at."""
         with _told_as_store_errors():
-            return bool(self._fs.exists(self._path(sha256)))
+            return self._find(sha256) is not None
 
     def read(self, sha256: str) -> bytes:
         """A blob's content; raises BlobDamaged where it is gone or is not what was written."""
-        with self._open(sha256) as file:
+        with self.opened(sha256) as file:
             content: bytes = file.read()
-        if hashlib.sha256(content).hexdigest() != sha256:
+        if sha256_of(content) != sha256:
             raise _changed(sha256)
         return content
 
     def prove(self, sha256: str) -> int:
         """Reads a whole blob in pieces and gives its size in bytes; raises BlobDamaged as ``read`` does."""
         digest, size_bytes = hashlib.sha256(), 0
-        with self._open(sha256) as file:
+        with self.opened(sha256) as file:
             while piece := file.read(PIECE_BYTES):
                 digest.update(piece)
                 size_bytes += len(piece)
@@ -82,15 +93,18 @@ class BlobStore:
 
     @contextmanager
     def as_file(self, sha256: str, folder: Path) -> Iterator[Path]:
-        """A proven blob as a file that must not be written to; fetched into *folder* where the store is elsewhere."""
-        if self._is_local:
+        """A proven blob as a file that must not be written to.
+
+        It is copied into *folder*, and removed there in the end, where it is sealed or the store is elsewhere.
+        """
+        if self._is_local and self._find(sha256) == self._path(sha256):
             self.prove(sha256)
             yield Path(self._path(sha256))
             return
         path = folder / secrets.token_hex(16)
         try:
             digest = hashlib.sha256()
-            with self._open(sha256) as source, path.open("xb") as copy:
+            with self.opened(sha256) as source, path.open("xb") as copy:
                 while piece := source.read(PIECE_BYTES):
                     digest.update(piece)
                     copy.write(piece)
@@ -102,11 +116,29 @@ class BlobStore:
 
     def remove(self, sha256: str) -> None:
         """Removes a blob; it may be gone already."""
+        for suffix in SUFFIXES:
+            with _told_as_store_errors(), contextlib.suppress(FileNotFoundError):
+                self._fs.rm_file(self._path(sha256) + suffix)
+
+    def older_than(self, seconds: float) -> Iterator[str]:
+        """The blobs that were written longer ago than that, in no order."""
+        latest = time.time() - seconds
         with _told_as_store_errors():
-            try:
-                self._fs.rm_file(self._path(sha256))
-            except FileNotFoundError:
-                return
+            found = self._fs.find(self._root, detail=True)
+        for path, info in found.items():
+            sha256 = path.rpartition("/")[2].removesuffix(SEALED)
+            if SHA256_PATTERN.fullmatch(sha256) and _written_at(info) < latest:
+                yield sha256
+
+    def clear_unfinished(self) -> None:
+        """Removes what writers that died a day ago left half done; object stores do that themselves."""
+        if not self._is_local:
+            return
+        latest = time.time() - UNFINISHED_SECONDS
+        with _told_as_store_errors():
+            for path in Path(self._root).glob(f"{UNFINISHED}*"):
+                if path.stat().st_mtime < latest:
+                    path.unlink(missing_ok=True)
 
     def free_bytes(self) -> int | None:
         """Space left for more, None where nobody can tell (object stores)."""
@@ -118,21 +150,48 @@ class BlobStore:
         return f"{self._root}/{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
     @contextmanager
-    def _open(self, sha256: str) -> Iterator[Any]:
+    def opened(self, sha256: str) -> Iterator[IO[bytes]]:
+        """A blob to be read from front to end; *what is read is not proven*. Raises BlobDamaged where it is gone."""
         with _told_as_store_errors():
+            path = self._find(sha256)
             try:
-                with self._fs.open(self._path(sha256), "rb") as file:
-                    yield file
+                if path is None:
+                    raise FileNotFoundError
+                with self._fs.open(path, "rb") as file:
+                    yield self._unsealed(file, sha256) if path.endswith(SEALED) else file
             except FileNotFoundError as error:
                 raise BlobDamaged(f"blob {sha256} is gone") from error
 
-    def _link_in(self, sha256: str, write: Any) -> None:
-        """The file under its name as a whole and on the disk, or not at all; one that is there is left alone."""
-        final = Path(self._path(sha256))
-        if final.exists():
-            return
+    def _unsealed(self, file: IO[bytes], sha256: str) -> IO[bytes]:
+        if self.sealer is None:
+            raise StoreError(f"blob {sha256} is sealed, and no blob_key_file is set")
+        return self.sealer.open(file, sha256)
+
+    def _find(self, sha256: str) -> str | None:
+        """The file of a blob, sealed or not; None where there is none."""
+        paths = (self._path(sha256) + suffix for suffix in SUFFIXES)
+        return next((path for path in paths if self._fs.exists(path)), None)
+
+    def _keep(self, sha256: str, source: Callable[[], IO[bytes]], write: Callable[[Path], object]) -> None:
+        """Writes what *source* opens, or *write* writes to a path, unless it is there."""
+        with _told_as_store_errors():
+            if self._find(sha256) is not None:
+                return
+            sealer = self.sealer
+            final = self._path(sha256) + (SEALED if sealer is not None else "")
+            if not self._is_local:
+                with source() as content, self._fs.open(final, "wb") as file:
+                    _copy(content, file) if sealer is None else sealer.seal(content, file, sha256)
+            elif sealer is None:
+                self._link_in(Path(final), write)
+            else:
+                with source() as content:
+                    self._link_in(Path(final), functools.partial(_seal_to, sealer, content, sha256))
+
+    def _link_in(self, final: Path, write: Callable[[Path], object]) -> None:
+        """The file under its name as a whole and on the disk, or not at all."""
         _make_folders(final.parent)
-        unfinished = Path(self._root) / f".new-{secrets.token_hex(16)}"
+        unfinished = Path(self._root) / f"{UNFINISHED}{secrets.token_hex(16)}"
         try:
             unfinished.touch(mode=0o600, exist_ok=False)
             write(unfinished)
@@ -160,12 +219,30 @@ def _link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def _seal_to(sealer: Sealer, content: IO[bytes], name: str, path: Path) -> None:
+    with path.open("wb") as file:
+        sealer.seal(content, file, name)
+
+
+def _copy(source: IO[bytes], target: IO[bytes]) -> None:
+    while piece := source.read(PIECE_BYTES):
+        target.write(piece)
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _written_at(info: dict[str, Any]) -> float:
+    """When a file was written, as folders, S3 and fsspec's memory tell it."""
+    found = next((info[name] for name in ("mtime", "LastModified", "created") if info.get(name)), None)
+    if isinstance(found, datetime):
+        return found.timestamp()
+    return float(found) if found is not None else time.time()  # unknown: as if it were new
 
 
 def _changed(sha256: str) -> BlobDamaged:

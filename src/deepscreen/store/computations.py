@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import rfc8785
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, or_, select, update
 
 from deepscreen.errors import WorkerDied
 from deepscreen.store import audit
@@ -22,6 +22,7 @@ from deepscreen.store.acts import COMPUTATION_ENDED
 from deepscreen.store.database import Database
 from deepscreen.store.tables import blob_uses, computations, screenings, workers
 
+EVIDENCE_LOCK = 0x65766964  # held while references to blobs are added or taken away
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 1.0, 60.0
 NO_LEASE: dict[str, Any] = {"lease_holder": None, "lease_token": None, "lease_expires_at": None}
 
@@ -34,6 +35,14 @@ class State(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class End(StrEnum):
+    """What became of an outcome that a worker brought."""
+
+    WRITTEN = "written"
+    LOST = "lost"  # the lease was: another worker has the computation
+    UNWANTED = "unwanted"  # all screenings of these bytes were deleted meanwhile: nothing of it is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +127,25 @@ class Queue:
             connection.execute(taken.values(state=State.RUNNING.value, started_at=now, **lease))
         return Claim(row.id, row.media_sha256, row.media_bytes, row.is_alone, row.postponed, token)
 
-    def finish(self, claim: Claim, outcome: Outcome, *, worker: str) -> bool:
-        """Writes how it ended, with its entry in the audit log; False, and nothing, where the lease was lost."""
+    def reserve(self, claim: Claim, blobs: Iterable[str]) -> bool:
+        """Says which blobs will be written, so that nobody removes them; False where the lease was lost."""
         with self._database.write() as connection:
+            self._database.lock(connection, EVIDENCE_LOCK)
+            if connection.execute(self._held(claim).values(lease_holder=computations.c.lease_holder)).rowcount == 0:
+                return False
+            _forget_uses(connection, claim.id)
+            uses = [{"sha256": sha256, "computation_id": claim.id} for sha256 in sorted(set(blobs))]
+            if uses:
+                connection.execute(insert(blob_uses), uses)
+        return True
+
+    def finish(self, claim: Claim, outcome: Outcome, *, worker: str) -> End:
+        """Writes how it ended, with its entry in the audit log; its blobs were reserved and written before."""
+        with self._database.write() as connection:
+            self._database.lock(connection, EVIDENCE_LOCK)
+            is_wanted = connection.execute(select(_is_wanted(claim.media_sha256))).scalar()
+            if not is_wanted:
+                outcome = Outcome(State.CANCELLED)
             values = {
                 "state": outcome.state.value,
                 "ended_at": self._database.now(connection),
@@ -133,17 +158,11 @@ class Queue:
                 "error_message": outcome.error_message,
             }
             if connection.execute(self._held(claim).values(**values, **NO_LEASE)).rowcount == 0:
-                return False
-            uses = [{"sha256": sha256, "computation_id": claim.id} for sha256 in sorted(outcome.blobs)]
-            if uses:
-                connection.execute(insert(blob_uses), uses)
-            details = {"state": outcome.state.value, "record_sha256": outcome.record_sha256}
-            details |= {"error_type": outcome.error_type}
-            audit.append(
-                self._database, connection, actor=f"worker:{worker}", act=COMPUTATION_ENDED, subject=claim.id,
-                details=details,
-            )  # fmt: skip
-        return True
+                return End.LOST
+            if outcome.state is not State.DONE:
+                _forget_uses(connection, claim.id)
+            self._log_end(connection, claim.id, outcome, actor=f"worker:{worker}")
+        return End.WRITTEN if is_wanted else End.UNWANTED
 
     def postpone(self, claim: Claim) -> None:
         """Puts it back, to be tried again later; longer each time."""
@@ -177,7 +196,9 @@ class Queue:
         reason: whatever ran beside it by chance is never charged.
         """
         running = computations.c.state == State.RUNNING.value
-        query = select(computations.c.id, computations.c.is_alone, computations.c.deaths_alone)
+        query = select(
+            computations.c.id, computations.c.media_sha256, computations.c.is_alone, computations.c.deaths_alone
+        )
         with self._database.read() as connection:  # mostly there are none
             is_dead = or_(
                 computations.c.lease_expires_at < self._database.now(connection),
@@ -186,33 +207,19 @@ class Queue:
             if connection.execute(query.where(running, is_dead).limit(1)).first() is None:
                 return []
         with self._database.write() as connection:
+            self._database.lock(connection, EVIDENCE_LOCK)
             rows = connection.execute(query.where(running, is_dead).with_for_update(skip_locked=True)).all()
             for row in rows:
                 self._release(connection, row)
         return [row.id for row in rows]
 
-    def adopt(self, method_digest: str) -> int:
-        """Moves what waits for a method that no live worker has to this one; gives how many were moved."""
-        with self._database.write() as connection:
-            live = select(workers.c.method_digest).where(workers.c.lease_expires_at > self._database.now(connection))
-            orphans = select(computations).where(
-                computations.c.state == State.QUEUED.value,
-                computations.c.method_digest != method_digest,
-                computations.c.method_digest.not_in(live),
-            )
-            rows = connection.execute(orphans.with_for_update(skip_locked=True)).all()
-            for row in rows:
-                media = (row.media_sha256, row.media_bytes)
-                new = self.put(connection, media=media, method_digest=method_digest, attempt=row.attempt)
-                moved = update(screenings).where(screenings.c.computation_id == row.id)
-                connection.execute(moved.values(computation_id=new))
-                connection.execute(delete(computations).where(computations.c.id == row.id))
-        return len(rows)
-
     def latest_worker(self) -> Row[Any] | None:
-        """The worker that started last, alive or not: by its method new work is queued where this process has none."""
+        """The worker by whose method new work is queued where this process has none: of the living, or else of all,
+        the one that started last."""
         with self._database.read() as connection:
-            return connection.execute(select(workers).order_by(workers.c.started_at.desc()).limit(1)).first()
+            is_alive = workers.c.lease_expires_at > self._database.now(connection)
+            newest_first = select(workers).order_by(is_alive.desc(), workers.c.started_at.desc())
+            return connection.execute(newest_first.limit(1)).first()
 
     def _next(self, now: float, method_digest: str) -> Any:
         is_due = or_(computations.c.not_before.is_(None), computations.c.not_before <= now)
@@ -226,14 +233,36 @@ class Queue:
     def _release(self, connection: Connection, row: Any) -> None:
         deaths = row.deaths_alone + bool(row.is_alone)
         values: dict[str, Any] = {"state": State.QUEUED.value, "is_alone": True, "deaths_alone": deaths}
-        if deaths >= self._max_deaths_alone and row.is_alone:
+        if not connection.execute(select(_is_wanted(row.media_sha256))).scalar():
+            values["state"] = State.CANCELLED.value
+        elif deaths >= self._max_deaths_alone and row.is_alone:
+            failed = Outcome(
+                State.FAILED,
+                error_type=WorkerDied.__name__,
+                error_message="the worker died on this file, more than once",
+            )
             values |= {"state": State.FAILED.value, "ended_at": self._database.now(connection)}
-            values |= {
-                "error_type": WorkerDied.__name__,
-                "error_message": "the worker died on this file, more than once",
-            }
-            audit.append(
-                self._database, connection, actor="service", act=COMPUTATION_ENDED, subject=row.id,
-                details={"state": State.FAILED.value, "record_sha256": None, "error_type": WorkerDied.__name__},
-            )  # fmt: skip
+            values |= {"error_type": failed.error_type, "error_message": failed.error_message}
+            self._log_end(connection, row.id, failed, actor="service")
+        if values["state"] != State.QUEUED.value:
+            _forget_uses(connection, row.id)
         connection.execute(update(computations).where(computations.c.id == row.id).values(**values, **NO_LEASE))
+
+    def _log_end(self, connection: Connection, computation: str, outcome: Outcome, *, actor: str) -> None:
+        details = {
+            "state": outcome.state.value,
+            "record_sha256": outcome.record_sha256,
+            "error_type": outcome.error_type,
+        }
+        audit.append(
+            self._database, connection, actor=actor, act=COMPUTATION_ENDED, subject=computation, details=details
+        )
+
+
+def _is_wanted(media_sha256: str) -> Any:
+    """Whether a screening of these bytes is left; only deletion takes that away."""
+    return exists().where(screenings.c.media_sha256 == media_sha256, screenings.c.deleted_at.is_(None))
+
+
+def _forget_uses(connection: Connection, computation: str) -> None:
+    connection.execute(delete(blob_uses).where(blob_uses.c.computation_id == computation))

@@ -37,6 +37,14 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction that reads everything as of one moment, however long it takes; nobody waits for it."""
+        with _told_as_store_errors(), self._engine.connect() as connection:
+            if not self.is_sqlite:  # SQLite's readers see one moment anyway
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is committed at the end, or undone by any error.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, exists, func, insert, or_, select, tuple_, update
@@ -11,8 +12,9 @@ from sqlalchemy.exc import IntegrityError
 
 from deepscreen.store import audit
 from deepscreen.store.acts import SCREENING_CANCELLED, SCREENING_CREATED, SCREENING_DELETED, SCREENING_RETRIED
-from deepscreen.store.computations import Queue, State
+from deepscreen.store.computations import EVIDENCE_LOCK, Queue, State
 from deepscreen.store.keys import Caller
+from deepscreen.store.removal import remove_or_leave
 from deepscreen.store.store import Store
 from deepscreen.store.tables import blob_uses, case_members, cases, computations, screenings
 from deepscreen.store.webhooks import promise
@@ -82,15 +84,20 @@ class Screenings:
         self._store, self._queue = store, queue
         self._database = store.database
 
-    def create(self, caller: Caller, request: Request, *, method_digest: str) -> tuple[Item, bool]:
-        """The screening that was asked for, and whether it is new; the original lies in the blob store already.
+    def create(
+        self, caller: Caller, request: Request, *, method_digest: str, original: Path | None
+    ) -> tuple[Item, bool]:
+        """The screening that was asked for, and whether it is new; the file *original* becomes a blob before.
 
-        Raises NotThere for a case that is not the caller's, KeyReused for a key that stands for another request.
+        Without *original* there must be such a blob. Raises NotThere for a case that is not the caller's, KeyReused for
+        a key that stands for another request, StoreError.
         """
+        if original is not None:
+            self._store.blobs.put_file(original, request.media_sha256)
         try:
             with self._database.write() as connection:
                 known = self._known(connection, caller, request)
-                found = known or self._insert(connection, caller, request, method_digest)
+                found = known or self._insert(connection, caller, request, method_digest, original)
         except IntegrityError:  # the same key, at the same moment
             with self._database.read() as connection:
                 known = self._known(connection, caller, request)
@@ -152,10 +159,10 @@ class Screenings:
             self._log(connection, caller, SCREENING_RETRIED, screening_id, computation_id=new)
         return self.get(screening_id, caller)
 
-    def delete(self, screening_id: str, caller: Caller, *, reason: str) -> audit.Entry:
+    def delete(self, screening_id: str, caller: Caller, *, reason: str) -> tuple[audit.Entry, bool]:
         """Removes it; what nobody else refers to goes with it. Ids, hash and times stay as a tombstone.
 
-        Gives the entry in the audit log that certifies it.
+        Gives the entry in the audit log that certifies it, and whether the original is gone.
         """
         item = self.get(screening_id, caller)
         with self._database.write() as connection:
@@ -165,21 +172,27 @@ class Screenings:
             if connection.execute(meant.values(**values)).rowcount == 0:
                 raise NotThere
             self._cancel_unwanted(connection, item.computation_id)
-            gone = self._unneeded_blobs(connection, item)
+            unneeded = self._release_blobs(connection, item.media_sha256)
             details: dict[str, audit.Detail] = {
                 "media_sha256": item.media_sha256,
                 "reason": reason,
-                "original_removed": item.media_sha256 in gone,
+                "was_last": bool(unneeded),
             }
             entry = self._log(connection, caller, SCREENING_DELETED, screening_id, **details)
-            for sha256 in gone:
-                self._store.blobs.remove(sha256)
-        return entry
+        # Only now: had the transaction failed, the blobs would be needed still.
+        removed = remove_or_leave(self._store, unneeded, actor=caller.id)
+        return entry, item.media_sha256 in removed
 
-    def _insert(self, connection: Connection, caller: Caller, request: Request, method_digest: str) -> str:
+    def _insert(
+        self, connection: Connection, caller: Caller, request: Request, method_digest: str, original: Path | None
+    ) -> str:
         if request.case_id is not None and not self._may_add_to(connection, caller, request.case_id):
             raise NotThere
-        self._database.lock(connection, EVIDENCE_LOCK)  # nobody deletes the last reference to these bytes meanwhile
+        self._database.lock(connection, EVIDENCE_LOCK)  # from here on nobody removes these bytes
+        if not self._store.blobs.has(request.media_sha256):  # somebody did, between put_file and the lock
+            if original is None:
+                raise NotThere
+            self._store.blobs.put_file(original, request.media_sha256)
         newest = select(func.max(computations.c.attempt)).where(
             computations.c.media_sha256 == request.media_sha256, computations.c.method_digest == method_digest
         )
@@ -236,21 +249,24 @@ class Screenings:
         queued = (computations.c.id == computation) & (computations.c.state == State.QUEUED.value)
         connection.execute(update(computations).where(queued, ~wanted).values(state=State.CANCELLED.value))
 
-    def _unneeded_blobs(self, connection: Connection, item: Item) -> set[str]:
-        """What the last reference to these bytes takes with it: the original, and results that nothing else uses."""
+    def _release_blobs(self, connection: Connection, media_sha256: str) -> set[str]:
+        """Where no screening of these bytes is left: clears their results, and gives what may no longer be needed.
+
+        What runs at this moment is let run; its end finds that nobody wants it.
+        """
         left = select(screenings.c.id).where(
-            screenings.c.media_sha256 == item.media_sha256, screenings.c.deleted_at.is_(None)
+            screenings.c.media_sha256 == media_sha256, screenings.c.deleted_at.is_(None)
         )
         if connection.execute(left.limit(1)).first() is not None:
             return set()
-        own = select(computations.c.id).where(computations.c.media_sha256 == item.media_sha256)
-        mine = set(connection.execute(select(blob_uses.c.sha256).where(blob_uses.c.computation_id.in_(own))).scalars())
+        own = select(computations.c.id).where(
+            computations.c.media_sha256 == media_sha256, computations.c.state != State.RUNNING.value
+        )
+        used = set(connection.execute(select(blob_uses.c.sha256).where(blob_uses.c.computation_id.in_(own))).scalars())
         connection.execute(blob_uses.delete().where(blob_uses.c.computation_id.in_(own)))
         cleared = {"record_sha256": None, "thumbnail_sha256": None, "state": State.CANCELLED.value, "verdict": None}
-        ended = computations.c.state != State.RUNNING.value
-        connection.execute(update(computations).where(computations.c.id.in_(own), ended).values(**cleared))
-        still = set(connection.execute(select(blob_uses.c.sha256).where(blob_uses.c.sha256.in_(mine))).scalars())
-        return {item.media_sha256} | (mine - still)
+        connection.execute(update(computations).where(computations.c.id.in_(own)).values(**cleared))
+        return {media_sha256} | used
 
     def _may_add_to(self, connection: Connection, caller: Caller, case_id: str) -> bool:
         is_open = select(cases.c.id).where(cases.c.id == case_id, cases.c.closed_at.is_(None))
@@ -273,7 +289,6 @@ class Screenings:
         return audit.append(self._database, connection, actor=caller.id, act=act, subject=subject, details=details)
 
 
-EVIDENCE_LOCK = 0x65766964
 COMPUTED = (
     "state", "method_digest", "started_at", "ended_at", "record_sha256", "kind", "verdict", "stage_milliseconds",
     "error_type", "error_message",

@@ -10,6 +10,7 @@ from deepscreen.settings import Settings
 from deepscreen.store.audit import Signer
 from deepscreen.store.blobs import BlobStore
 from deepscreen.store.database import Database, sqlite_url
+from deepscreen.store.sealing import Sealer
 
 DATABASE_NAME, BLOBS_NAME, SIGNING_KEY_NAME = "deepscreen.db", "blobs", "signing-key.pem"
 
@@ -30,7 +31,8 @@ class Store:
         database = Database(settings.database_url or sqlite_url(data_dir / DATABASE_NAME))
         try:
             database.migrate()
-            blobs = BlobStore(settings.blob_url or str(data_dir / BLOBS_NAME))
+            sealer = Sealer.from_file(settings.blob_key_file) if settings.blob_key_file is not None else None
+            blobs = BlobStore(settings.blob_url or str(data_dir / BLOBS_NAME), sealer)
         except BaseException:
             database.close()
             raise

@@ -1,9 +1,10 @@
-"""Proves a store: audit chain and signatures, every blob by its hash, every result against what the log says of it."""
+"""Proves a store: audit chain, signatures and time stamps, each blob by its hash, each result by what the log says."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cryptography.x509 import Certificate
 from pydantic import ValidationError
 from sqlalchemy import Connection, select
 
@@ -13,14 +14,18 @@ from deepscreen.store.acts import COMPUTATION_ENDED
 from deepscreen.store.audit import Entry, Flaw, check_chain
 from deepscreen.store.store import Store
 from deepscreen.store.tables import audit_entries, blob_uses, computations, screenings
+from deepscreen.store.timestamps import check_stamps
 
 
-def verify(store: Store, *, public_key: str | None = None) -> Iterator[Flaw]:
+def verify(
+    store: Store, *, public_key: str | None = None, timestamp_roots: tuple[Certificate, ...] = ()
+) -> Iterator[Flaw]:
     """Every flaw that is found; nothing where all holds. *public_key* as in ``check_chain``."""
     with store.database.read() as connection:
         yield from check_chain(connection, public_key=public_key)
         yield from _check_originals(store, connection)
         yield from _check_results(store, connection)
+    yield from check_stamps(store, timestamp_roots)
 
 
 def _check_originals(store: Store, connection: Connection) -> Iterator[Flaw]:

@@ -1,0 +1,50 @@
+"""The figures of `make soak`, kept in docs/faults.json and shown in docs/faults.md; a short run writes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+HEADER = """# Faults and load in figures
+
+<!-- Written by `make soak` from docs/faults.json. Do not edit. -->
+
+Measured with `FakeDetector` networks: what is tested is everything around them. The load is that of the machine, from
+all its processes, when the session began, beside its number of processors: times from a busy machine are too long.
+
+| What | Target | Reached | Load | Processors | Day |
+|---|---|---|---|---|---|
+"""
+
+
+class Figures:
+    """What the tests of one session measured."""
+
+    def __init__(self, *, is_kept: bool) -> None:
+        self._is_kept = is_kept
+        self._load = os.getloadavg()[0]
+
+    def add(self, name: str, *, target: str, reached: str) -> None:
+        """Notes a figure; an older one of the same name is replaced."""
+        if not self._is_kept:
+            return
+        path = DOCS / "faults.json"
+        rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        rows[name] = {
+            "target": target,
+            "reached": reached,
+            "load": round(self._load, 1),
+            "processors": len(os.sched_getaffinity(0)),
+            "day": datetime.now(UTC).date().isoformat(),
+        }
+        path.write_text(json.dumps(rows, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        (DOCS / "faults.md").write_text(page(rows), encoding="utf-8")
+
+
+def page(rows: dict[str, dict[str, object]]) -> str:
+    """docs/faults.md."""
+    lines = [f"| {name} | {' | '.join(str(cell) for cell in row.values())} |\n" for name, row in sorted(rows.items())]
+    return HEADER + "".join(lines)
