@@ -14,7 +14,7 @@ from deepscreen.detectors.catalogue.rows import Catalogue, load_catalogue
 from deepscreen.detectors.contract import Detector
 from deepscreen.detectors.device import ComputePlan, plan_compute
 from deepscreen.detectors.registry import OFF_BY_DEFAULT, Workshop, build_detectors, build_plugins
-from deepscreen.errors import CalibrationError, ManifestInvalid
+from deepscreen.errors import CalibrationError, ConfigError, ManifestInvalid
 from deepscreen.record import Provenance
 from deepscreen.scoring.calibration import Calibration
 from deepscreen.scoring.fusion import Fusion, Scale
@@ -108,8 +108,12 @@ def provenance(
         "settings": settings.digest(),
         "device_class": plan.device_class,
         "precision": plan.precision,
-        "libraries": {name: version(name) for name in ("torch", "opencv-python", "av", "pillow", "librosa")},
+        "libraries": {
+            name: version(name) for name in ("torch", "opencv-python", "av", "pillow", "librosa", "c2pa-python")
+        },
     }
+    if settings.c2pa_trust_list is not None:
+        parts["c2pa_trust_list"] = _sha256_of(settings.c2pa_trust_list)
     if catalogue.plugin:  # the digest of a method without plug-ins stays what it was before there were any
         parts["plugins"] = {row.name: row.method_facts() for row in catalogue.plugin}
         parts["libraries"]["transformers"] = version("transformers")
@@ -121,6 +125,13 @@ def provenance(
         device_class=plan.device_class,
         precision=plan.precision,
     )
+
+
+def _sha256_of(trust_list: Path) -> str:
+    try:
+        return hashlib.sha256(trust_list.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{trust_list}: the trust list cannot be read: {error.strerror} (c2pa_trust_list)") from error
 
 
 def fake_method(settings: Settings) -> Method:

@@ -14,6 +14,7 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict, Field
 
 from deepscreen.absence import Absence
+from deepscreen.findings.finding import Finding
 from deepscreen.settings import Profile
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -125,13 +126,6 @@ class Unscored(_Record):
 
 class Caveat(_Record):
     """Something that a reader of the result must know."""
-
-    code: str
-    message: str
-
-
-class Finding(_Record):
-    """A fact about the file; never a score."""
 
     code: str
     message: str

@@ -36,7 +36,6 @@ from deepscreen.method import Method, load_method, under_profile
 from deepscreen.record import (
     Caveat,
     Evidence,
-    Finding,
     Media,
     ModalityName,
     ModalityResult,
@@ -74,7 +73,7 @@ class ScreeningDesk:
         self._scale = scale
         self._yunet_path = yunet_path
         self._per_thread = threading.local()
-        self._decoder = Decoder(settings.limits)
+        self._decoder = Decoder(settings.limits, trust_list=settings.c2pa_trust_list)
 
     @classmethod
     def build(cls, settings: Settings) -> ScreeningDesk:
@@ -112,6 +111,8 @@ class ScreeningDesk:
         bench = Bench(profile or self.settings.profile)
         with bench.stage("decode"):
             examined = self._decoder.examine(intake)
+        with bench.stage("inspect"):
+            findings = self._decoder.inspect(intake)
         facts = examined.facts
         results: dict[ModalityName, ModalityResult]
         if examined.still is not None:
@@ -126,7 +127,7 @@ class ScreeningDesk:
         screening = Screening(
             media=_media(intake, facts),
             modalities=results,
-            findings=tuple(Finding(code=f.code, message=f.message) for f in facts.facts),
+            findings=facts.facts + findings,
             overall=overall(results),
             provenance=under_profile(self._known_by, bench.profile),
         )

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     catalogue: Path | None = Field(
         None, description="TOML file of plug-in detectors, see docs/catalogue.md (default: no plug-ins)."
     )
+    c2pa_trust_list: Path | None = Field(
+        None, description="PEM file of the certificates whose content credentials are trusted (default: nobody's)."
+    )
     audio_aasist: bool = Field(
         False, description="Also asks AASIST as published of wide-band speech; slow, and it never decides."
     )

@@ -19,6 +19,7 @@ PACKAGE = "deepscreen"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "absence", "process"),
     ("settings",),
+    ("findings",),
     ("record",),
     ("media", "weights"),
     ("faces",),

@@ -20,8 +20,9 @@ from PIL import Image
 
 import media_factory
 from deepscreen.errors import DecoderCrashed, DecodeTimeout, UnreadableMedia
+from deepscreen.findings.finding import finding
 from deepscreen.media.intake import take_in
-from deepscreen.media.samples import Fact, MediaFacts, SamplingPlan, StreamFacts
+from deepscreen.media.samples import MediaFacts, SamplingPlan, StreamFacts
 from deepscreen.media.sandbox import Decoder
 from deepscreen.media.wire import MAX_MESSAGE_BYTES, FactsFound, Failed, Job, decode_job, decode_reply, encode
 from deepscreen.settings import MIB, Limits
@@ -118,6 +119,7 @@ def test_no_process_outlives_a_killed_program(tmp_path: Path) -> None:
     script = f"""
 import time
 from pathlib import Path
+from deepscreen.findings.finding import finding
 from deepscreen.media.intake import take_in
 from deepscreen.media.samples import SamplingPlan
 from deepscreen.media.sandbox import Decoder
@@ -264,7 +266,9 @@ def test_messages_survive_the_way_both_ways() -> None:
     job = Job(operation="frames", limits=LIMITS, times_seconds=(0.5, 1.25))
     assert decode_job(encode(job)) == job
     streams = (StreamFacts("video", "h264", 64, 48, 90, 25.0, 25, True, 1.0, 1.5),)
-    told = FactsFound(facts=MediaFacts("video", "avi", "video/x-msvideo", streams, (Fact("animated", "ä\n"),)))
+    told = FactsFound(
+        facts=MediaFacts("video", "avi", "video/x-msvideo", streams, (finding("animated", "ä\n", source="decoding"),))
+    )
     assert decode_reply(encode(told)) == told
 
 

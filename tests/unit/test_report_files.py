@@ -11,6 +11,7 @@ from report_samples import FAILED_NAME, image_screening, silent_screening, video
 from rich.console import Console
 
 from deepscreen.errors import UndecodableMedia
+from deepscreen.findings.finding import finding
 from deepscreen.record import Screening
 from deepscreen.report.as_csv import COLUMNS, csv_header, csv_rows
 from deepscreen.report.as_json import envelope_line
@@ -166,3 +167,14 @@ def test_signed(value: float | None, text: str) -> None:
 )
 def test_ratio_in_words(log10_lr: float | None, text: str) -> None:
     assert ratio_text(log10_lr) == text
+
+
+def test_table_tells_notable_findings_below_the_results() -> None:
+    findings = (
+        finding("jpeg_tables", "For completeness.", source="JPEG tables"),
+        finding("double_compression", "Saved twice.", source="JPEG coefficients", severity="notice"),
+        finding("generator_trace", "Made by a [b]program[/b].", source="EXIF", severity="warning"),
+    )
+    text = printed([TableRow("a.jpg", image_screening(findings=findings), None, 1.0)])
+    assert text.index("Made by a [b]program[/b].") < text.index("Saved twice.")
+    assert "For completeness." not in text

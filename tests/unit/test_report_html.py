@@ -101,7 +101,7 @@ def test_record_is_told_in_full(tmp_path: Path) -> None:
         "hottest 10 % masked: -1.23, random 10 %: -0.10",
         "image_clip 1 +3.214 3 +2.50",
         "The picture looks upscaled. (upscaled)",
-        "Orientation tag 6 was applied. (orientation_applied)",
+        "Orientation tag 6 was applied. (orientation_applied, from decoding)",
         "JPEG, 4032 x 3024 px",
         "00:07.5 to 00:11.0, whole frame, peak log-odds +2.70",
         "00:08.0 to 01:15.0, face 1, peak log-odds +5.95",

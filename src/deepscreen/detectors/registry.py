@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from deepscreen.detectors.catalogue.rows import Catalogue
@@ -50,7 +49,7 @@ class Workshop:
         p = self.plan
         return ClipFeatures(ClipBackbone(weights, device=p.device, precision=p.precision, batch_size=p.batch_size))
 
-    def head_arrays(self, name: str) -> dict[str, NDArray[np.float64]]:
+    def head_arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """The arrays of one of our own heads, proven against the manifest."""
         return {key: tensor.numpy() for key, tensor in load_tensors(self.store.locate(name)).items()}
 

@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from deepscreen.detectors.registry import Workshop
 
 HEAD_NAME = "head-video"
-FACE_HEAD_NAME = "head-face"  # the same head as on pictures
+FACE_HEAD_NAME = "head-face"  # for the map of faces
 CARD = DetectorCard(
     name="video_clip",
     modality="video",
-    version="2",
+    version="3",
     weights=("clip-vit-b16", "yunet", HEAD_NAME, FACE_HEAD_NAME),
     summary="Clips: generated frames and manipulated faces over time, through a frozen CLIP ViT-B/16.",
 )

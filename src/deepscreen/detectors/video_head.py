@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,9 @@ FACE_SHARE = 2 / 3  # of a clip's vote: two of its three heads read faces
 
 @dataclass(frozen=True, slots=True, repr=False)
 class VideoHead:
-    """``frame`` reads whole frames and draws their map; ``face`` is the head of ``face_clip``, ``clip_face`` another
-    one on the same crops, fitted on clips. ``face_vote`` joins [clip_face, face], ``vote_with_face`` [mean over
-    frames, worst face], ``vote_no_face`` [mean over frames]."""
+    """``frame`` reads whole frames and draws their map; ``face`` reads face crops, was fitted on faces of pictures and
+    draws the map of ``face_clip``; ``clip_face`` is another one on the same crops, fitted on clips. ``face_vote`` joins
+    [clip_face, face], ``vote_with_face`` [mean over frames, worst face], ``vote_no_face`` [mean over frames]."""
 
     frame: ViewHead
     face: ViewHead
@@ -64,16 +65,19 @@ class VideoHead:
         usual = np.where(seen, worst, np.median(worst[seen]))
         return self.vote_with_face.logit(np.column_stack([wholes, usual]))
 
-    def arrays(self) -> dict[str, FloatArray]:
-        """What this head adds to that of ``face_clip``, as named arrays for a safetensors file."""
-        parts = {name: getattr(self, name) for name in _LINEAR}
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What this head adds to the map of ``face_clip``, as named arrays for a safetensors file."""
+        parts = {"picture_face": self.face.classes} | {name: getattr(self, name) for name in _LINEAR}
         own = {key: array for name, head in parts.items() for key, array in head.arrays(name).items()}
         return self.frame.arrays("frame") | own
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, FloatArray], face: ViewHead) -> VideoHead:
-        """The head that ``arrays`` stored, beside that of ``face_clip``."""
-        return cls(ViewHead.from_arrays(arrays, "frame"), face, *(LinearHead.from_arrays(arrays, n) for n in _LINEAR))
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], face: ViewHead) -> VideoHead:
+        """The head that ``arrays`` stored; *face*: that of ``face_clip``, whose map it draws."""
+        own_face = ViewHead(LinearHead.from_arrays(arrays, "picture_face"), face.patches, face.pool)
+        return cls(
+            ViewHead.from_arrays(arrays, "frame"), own_face, *(LinearHead.from_arrays(arrays, n) for n in _LINEAR)
+        )
 
 
 _LINEAR = ("clip_face", "face_vote", "vote_with_face", "vote_no_face")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from deepscreen.detectors.clip_features import GRID, ClipFeatures, ViewTokens
 from deepscreen.detectors.contract import Faithfulness
+from deepscreen.detectors.kernel_head import ClassHead, class_head_from_arrays
 from deepscreen.detectors.linear_head import FloatArray, LinearHead
 from deepscreen.detectors.views import VIEW_PX
 from deepscreen.media.samples import Pixels
@@ -26,7 +28,7 @@ LOGIT_DECIMALS = 3
 class ViewHead:
     """``classes`` reads class tokens, ``patches`` each patch; ``pool`` joins [class, patch mean, patch top mean]."""
 
-    classes: LinearHead
+    classes: ClassHead
     patches: LinearHead
     pool: LinearHead
 
@@ -44,15 +46,16 @@ class ViewHead:
         """Log-odds of the view."""
         return self.read(tokens)[0]
 
-    def arrays(self, prefix: str) -> dict[str, FloatArray]:
+    def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """The head as named arrays for a safetensors file."""
         parts = {"classes": self.classes, "patches": self.patches, "pool": self.pool}
         return {k: v for name, head in parts.items() for k, v in head.arrays(f"{prefix}.{name}").items()}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, FloatArray], prefix: str) -> ViewHead:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], prefix: str) -> ViewHead:
         """The head that ``arrays`` stored under *prefix*."""
-        return cls(*(LinearHead.from_arrays(arrays, f"{prefix}.{name}") for name in ("classes", "patches", "pool")))
+        patches, pool = (LinearHead.from_arrays(arrays, f"{prefix}.{name}") for name in ("patches", "pool"))
+        return cls(class_head_from_arrays(arrays, f"{prefix}.classes"), patches, pool)
 
 
 def pooled_parts(class_logit: FloatArray | float, patch_logits: FloatArray) -> FloatArray:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from deepscreen.detectors.clip_features import CLASS_BLOCKS, PATCH_BLOCKS
+from deepscreen.detectors.kernel_head import ClassHead
 from deepscreen.detectors.linear_head import LinearHead
 from deepscreen.detectors.nets.clip import MEAN, STD, ClipBlock, ClipEmbeddings
 from deepscreen.detectors.view_head import TOP_SHARE, ViewHead
@@ -42,7 +43,7 @@ class WhiteBox:
         classes = torch.cat([states[b][0, 0] for b in CLASS_BLOCKS])
         patches = _linear(self._head.patches, torch.cat([states[b][0, 1:] for b in PATCH_BLOCKS], dim=1))
         top = patches.topk(max(1, round(TOP_SHARE * len(patches)))).values
-        parts = torch.stack([_linear(self._head.classes, classes), patches.mean(), top.mean()])
+        parts = torch.stack([class_logit(self._head.classes, classes), patches.mean(), top.mean()])
         return _linear(self._head.pool, parts)
 
     def attacked(self, view: Pixels, *, bound: float, towards_spoof: bool) -> Pixels:
@@ -68,4 +69,17 @@ def _of_block(tensors: dict[str, Tensor], number: int) -> dict[str, Tensor]:
 def _linear(head: LinearHead, features: Tensor) -> Tensor:
     mean, scale, coef = (torch.from_numpy(v).to(features.dtype) for v in (head.mean, head.scale, head.coef))
     out: Tensor = (features - mean) / scale @ coef + head.intercept
+    return out
+
+
+def class_logit(head: ClassHead, features: Tensor) -> Tensor:
+    """As ``logit`` of either sort of head says for ``features`` (d,), with a slope to follow."""
+    if isinstance(head, LinearHead):
+        return _linear(head, features)
+    mean, scale, axes, examples, coef = (
+        torch.from_numpy(v).to(features.dtype) for v in (head.mean, head.scale, head.axes, head.examples, head.coef)
+    )
+    z = (features - mean) / scale @ axes
+    likeness = torch.exp(-((examples - z) ** 2).sum(dim=1) / head.width)
+    out: Tensor = likeness @ coef + head.intercept
     return out

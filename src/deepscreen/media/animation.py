@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from PIL import Image
 
 from deepscreen.errors import MediaTooLarge, UndecodableMedia
+from deepscreen.findings.finding import finding
 from deepscreen.media.image import to_rgb
-from deepscreen.media.samples import Fact, MediaFacts, StreamFacts
+from deepscreen.media.samples import MediaFacts, StreamFacts
 from deepscreen.media.sniff import Sniffed
 
 DEFAULT_STEP_MS = 100.0  # what browsers show a frame for whose duration is 0
@@ -51,10 +52,12 @@ def probe_animation(image: Image.Image, sniffed: Sniffed, *, max_duration_second
         variable_frame_rate=len(steps) > 1,
         duration_seconds_measured=duration_seconds,
     )
-    facts = [Fact("animated", f"an animated picture of {frame_count} frames was screened as a clip")]
+    facts = [
+        finding("animated", f"an animated picture of {frame_count} frames was screened as a clip", source="decoding")
+    ]
     claimed = getattr(image, "n_frames", 1)
     if claimed != frame_count:
-        facts.append(Fact("truncated", f"{frame_count} of {claimed} frames could be decoded"))
+        facts.append(finding("truncated", f"{frame_count} of {claimed} frames could be decoded", source="decoding"))
     return MediaFacts("video", sniffed.format, sniffed.mime, (stream,), tuple(facts))
 
 

@@ -1,29 +1,35 @@
-"""What a decoder process does with a file: examine it, sample its frames, or give its sound."""
+"""What a decoder process does with a file: examine it, look it over, sample its frames, or give its sound."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from deepscreen.findings.finding import Finding
+from deepscreen.findings.picture import picture_findings
 from deepscreen.media.animation import animation_frames, probe_animation
 from deepscreen.media.audio import Samples, sound_blocks
 from deepscreen.media.image import copy_pixels, is_animated, open_picture, pillow_errors, upright_rgb
+from deepscreen.media.inspection import findings_of
 from deepscreen.media.probe import check_pixels, probe_container
 from deepscreen.media.samples import MediaFacts, Pixels, StreamFacts
 from deepscreen.media.sniff import Sniffed, sniff
 from deepscreen.media.video import clip_frames, frame_pixels, shown_at
-from deepscreen.media.wire import Job
+from deepscreen.media.wire import MAX_FINDINGS, Job
 
 
 class Outlet(Protocol):
     """Where results go."""
 
     def tell_facts(self, facts: MediaFacts) -> None: ...
+
+    def tell_finding(self, found: Finding) -> None: ...
 
     def reserve(self, pixels: int) -> Callable[[Callable[[NDArray[np.uint8]], None]], None]:
         """Ask for a buffer of so many pixels (times 3) while they are not yet decoded; call the answer to fill it."""
@@ -59,9 +65,16 @@ def _examine_still(image: Image.Image, sniffed: Sniffed, outlet: Outlet) -> None
     fill = outlet.reserve(image.width * image.height)
     container = image.format or sniffed.format
     rgb, facts = upright_rgb(image)
+    if sniffed.format == "JPEG":
+        facts += tuple(picture_findings(image))
     stream = StreamFacts(kind="image", codec=container.lower(), width_px=rgb.width, height_px=rgb.height)
     outlet.tell_facts(MediaFacts("image", container, sniffed.mime, (stream,), facts))
     fill(lambda buffer: copy_pixels(rgb, buffer.reshape(rgb.height, rgb.width, 3)))
+
+
+def _inspect(job: Job, file: BinaryIO, sniffed: Sniffed, outlet: Outlet) -> None:
+    for found in islice(findings_of(job, file, sniffed), MAX_FINDINGS):
+        outlet.tell_finding(found)
 
 
 def _frames(job: Job, file: BinaryIO, sniffed: Sniffed, outlet: Outlet) -> None:
@@ -101,6 +114,7 @@ def _sound_of(job: Job, file: BinaryIO, sniffed: Sniffed) -> Iterator[Samples]:
 
 OPERATIONS: dict[str, Callable[[Job, BinaryIO, Sniffed, Outlet], None]] = {
     "examine": _examine,
+    "inspect": _inspect,
     "frames": _frames,
     "sound": _sound,
 }

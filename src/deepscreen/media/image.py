@@ -28,7 +28,8 @@ from PIL import (  # the plugins of the formats in sniff.py; Pillow would import
 )
 
 from deepscreen.errors import MediaError, MediaTooLarge, UndecodableMedia, UnsupportedMedia
-from deepscreen.media.samples import Fact, Pixels
+from deepscreen.findings.finding import Finding, finding
+from deepscreen.media.samples import Pixels
 from deepscreen.media.sniff import Sniffed
 
 ANIMATED_FORMATS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
@@ -97,7 +98,7 @@ def is_animated(image: Image.Image) -> bool:
     return image.format in ANIMATED_FORMATS and getattr(image, "n_frames", 1) > 1
 
 
-def upright_rgb(image: Image.Image) -> tuple[Image.Image, tuple[Fact, ...]]:
+def upright_rgb(image: Image.Image) -> tuple[Image.Image, tuple[Finding, ...]]:
     """The picture decoded, RGB and upright, and what was done to make it so."""
     pages = getattr(image, "n_frames", 1)
     is_deep = _has_16_bit_tiles(image)  # before anything else: reading EXIF decodes a PNG
@@ -106,12 +107,12 @@ def upright_rgb(image: Image.Image) -> tuple[Image.Image, tuple[Fact, ...]]:
     image.load()
     rgb, facts = to_rgb(image)
     if is_deep:
-        facts += (Fact("high_bit_depth_scaled", "16 bits per channel were scaled to 8"),)
+        facts += (finding("high_bit_depth_scaled", "16 bits per channel were scaled to 8", source="decoding"),)
     if pages > 1 and not is_animated(image):
-        facts += (Fact("multi_page", f"the file holds {pages} pictures; the first was screened"),)
+        facts += (finding("multi_page", f"the file holds {pages} pictures; the first was screened", source="decoding"),)
     turn = UPRIGHT.get(_orientation(image))  # none where the plugin has turned it (TIFF, HEIF)
     if orientation != 1:
-        facts += (Fact("orientation_applied", f"EXIF orientation {orientation} was applied"),)
+        facts += (finding("orientation_applied", f"EXIF orientation {orientation} was applied", source="decoding"),)
     return (rgb.transpose(turn) if turn is not None else rgb), facts
 
 
@@ -129,27 +130,31 @@ def _has_16_bit_tiles(image: Image.Image) -> bool:
     return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())) and not image.mode.startswith("I")
 
 
-def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[Fact, ...]]:
+def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[Finding, ...]]:
     """*image* (loaded, any mode) as RGB, and the facts of the conversion."""
     if image.mode == "RGB" and not image.has_transparency_data:
         return image, ()
     if image.mode.startswith("I") or image.mode == "F":
         grey = Image.fromarray(scaled_to_8_bits(np.asarray(image)))
-        return grey.convert("RGB"), (Fact("high_bit_depth_scaled", f"mode {image.mode} was scaled to 8 bits"),)
+        return grey.convert("RGB"), (
+            finding("high_bit_depth_scaled", f"mode {image.mode} was scaled to 8 bits", source="decoding"),
+        )
     if image.has_transparency_data:
         return _on_background(image.convert("RGBA"))
     if image.mode == "CMYK":
-        return image.convert("RGB"), (Fact("cmyk_converted", "CMYK was converted to RGB without a colour profile"),)
+        return image.convert("RGB"), (
+            finding("cmyk_converted", "CMYK was converted to RGB without a colour profile", source="decoding"),
+        )
     return image.convert("RGB"), ()
 
 
-def _on_background(image: Image.Image) -> tuple[Image.Image, tuple[Fact, ...]]:
+def _on_background(image: Image.Image) -> tuple[Image.Image, tuple[Finding, ...]]:
     lowest_alpha = image.getchannel("A").getextrema()[0]
     if lowest_alpha == 255:
         return image.convert("RGB"), ()
     flat = Image.new("RGB", image.size, BACKGROUND)
     flat.paste(image, mask=image.getchannel("A"))
-    return flat, (Fact("alpha_composited", "transparent pixels were laid over white"),)
+    return flat, (finding("alpha_composited", "transparent pixels were laid over white", source="decoding"),)
 
 
 def scaled_to_8_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:

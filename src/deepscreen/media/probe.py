@@ -16,8 +16,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from deepscreen.errors import MediaTooLarge, UnsupportedMedia
+from deepscreen.findings.finding import Finding, finding
 from deepscreen.media.container import audio_streams, open_container, packets, video_streams
-from deepscreen.media.samples import Fact, MediaFacts, MediaKind, StreamFacts
+from deepscreen.media.samples import MediaFacts, MediaKind, StreamFacts
 from deepscreen.media.sniff import MATROSKA, MOV, Sniffed
 from deepscreen.media.turn import Turn, turn_of
 from deepscreen.media.wav_header import wav_claimed_seconds
@@ -217,34 +218,58 @@ def _check_duration(streams: tuple[StreamFacts, ...], limits: Limits) -> None:
         )
 
 
-def _facts(streams: tuple[StreamFacts, ...], measured: _Measured, videos: int, audios: int) -> list[Fact]:
+def _facts(streams: tuple[StreamFacts, ...], measured: _Measured, videos: int, audios: int) -> list[Finding]:
     facts = [fact for stream in streams if (fact := _mismatch(stream)) is not None]
     if any(s.variable_frame_rate for s in streams):
-        facts.append(Fact("variable_frame_rate", "the steps between frames are uneven; frames are taken by their time"))
+        facts.append(
+            finding(
+                "variable_frame_rate",
+                "the steps between frames are uneven; frames are taken by their time",
+                source="decoding",
+            )
+        )
     if videos > 1 or audios > 1:
-        facts.append(Fact("several_streams", f"{videos} video and {audios} audio streams; the first of each counts"))
+        facts.append(
+            finding(
+                "several_streams",
+                f"{videos} video and {audios} audio streams; the first of each counts",
+                source="decoding",
+            )
+        )
     if measured.first_frame is not None:
         facts += _picture_facts(measured.first_frame)
     elif videos:
-        facts.append(Fact("no_first_frame", "the beginning of the video stream cannot be decoded"))
+        facts.append(
+            finding("no_first_frame", "the beginning of the video stream cannot be decoded", source="decoding")
+        )
     return facts
 
 
-def _mismatch(stream: StreamFacts) -> Fact | None:
+def _mismatch(stream: StreamFacts) -> Finding | None:
     claimed, found = stream.duration_seconds_claimed, stream.duration_seconds_measured or 0.0
     if claimed is None or abs(claimed - found) <= max(MISMATCH_SECONDS, MISMATCH_SHARE * max(claimed, found)):
         return None
-    return Fact("duration_mismatch", f"the {stream.kind} stream claims {claimed:.2f} s, its packets last {found:.2f} s")
+    return finding(
+        "duration_mismatch",
+        f"the {stream.kind} stream claims {claimed:.2f} s, its packets last {found:.2f} s",
+        source="decoding",
+    )
 
 
-def _picture_facts(frame: VideoFrame) -> list[Fact]:
+def _picture_facts(frame: VideoFrame) -> list[Finding]:
     facts = []
     turn = turn_of(frame)
     if turn != Turn():
-        facts.append(Fact("orientation_applied", f"the display matrix was applied: {turn}"))
+        facts.append(finding("orientation_applied", f"the display matrix was applied: {turn}", source="decoding"))
     if frame.format.components and frame.format.components[0].bits > 8:
-        facts.append(Fact("high_bit_depth_scaled", f"{frame.format.components[0].bits} bits were scaled to 8"))
+        facts.append(
+            finding(
+                "high_bit_depth_scaled", f"{frame.format.components[0].bits} bits were scaled to 8", source="decoding"
+            )
+        )
     if frame.color_trc in HDR_TRANSFERS:
         name = HDR_TRANSFERS[frame.color_trc]
-        facts.append(Fact("high_dynamic_range", f"{name} video was converted without tone mapping"))
+        facts.append(
+            finding("high_dynamic_range", f"{name} video was converted without tone mapping", source="decoding")
+        )
     return facts

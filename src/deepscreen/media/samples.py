@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deepscreen.findings.finding import Finding
+
 Pixels = NDArray[np.uint8]  # (height, width, 3) RGB
 MediaKind = Literal["image", "video", "audio"]
 
@@ -92,14 +94,6 @@ class StreamFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """A fact about the file that a reader of the record must know; never a score."""
-
-    code: str  # snake_case, stable: "duration_mismatch", "truncated", "animated", ...
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class MediaFacts:
     """What a file is, by its content: kind, container, streams, and facts worth a reader's attention."""
 
@@ -107,7 +101,7 @@ class MediaFacts:
     container: str  # Pillow format name ("JPEG") or FFmpeg demuxer ("mov,mp4,m4a,3gp,3g2,mj2")
     mime: str
     streams: tuple[StreamFacts, ...]
-    facts: tuple[Fact, ...] = ()
+    facts: tuple[Finding, ...] = ()  # of the decoding: what was done to the picture, what was not as claimed
 
     def stream(self, kind: str) -> StreamFacts | None:
         """The first stream of *kind*, or None."""

@@ -27,15 +27,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 import deepscreen
-from deepscreen.errors import DecoderCrashed, DecodeTimeout
+from deepscreen.errors import DecoderCrashed, DecodeTimeout, MediaError, UnreadableMedia
+from deepscreen.findings.finding import Finding
+from deepscreen.findings.inspectors import not_inspected
 from deepscreen.media.intake import Intake, open_taken
 from deepscreen.media.isolation import isolation
 from deepscreen.media.samples import Frame, MediaFacts, SamplingPlan, Still, Waveform
 from deepscreen.media.wire import (
+    MAX_FINDINGS,
     MAX_MESSAGE_BYTES,
     Done,
     FactsFound,
     Failed,
+    FindingMade,
     Job,
     Offer,
     PixelsOffered,
@@ -80,8 +84,10 @@ class Decoder:
     gone or changed), DecodeTimeout (no result for ``limits.decode_timeout_seconds``), DecoderCrashed.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, trust_list: Path | None = None) -> None:
+        """``trust_list``: PEM file of the certificates whose content credentials are trusted; None trusts nobody."""
         self._limits = limits
+        self._trust_list = trust_list
         self._lock = threading.Lock()
         self._server: _Server | None = _Server()
 
@@ -118,6 +124,24 @@ class Decoder:
             raise _not_asked_for()
         pixels = buffer.reshape(height_px, width_px, 3)
         return Examined(facts, Still(pixels))
+
+    def inspect(self, intake: Intake) -> tuple[Finding, ...]:
+        """Findings on metadata, structure, content credentials and sound.
+
+        Raises nothing that is about the file's content: what could not be looked at is a finding too.
+        """
+        found: list[Finding] = []
+        try:
+            with self._conversation(
+                intake, Job(operation="inspect", limits=self._limits, trust_list=self._trust_list)
+            ) as child:
+                while len(found) < MAX_FINDINGS and (one := child.next_finding()) is not None:
+                    found.append(one)
+        except UnreadableMedia:
+            raise
+        except MediaError as error:
+            found.append(not_inspected("remaining structure", type(error).__name__))
+        return tuple(found)
 
     def frames(self, intake: Intake, plan: SamplingPlan) -> Generator[Frame]:
         """The frames that are shown at the times of *plan*, each once, in order; the same ones every time.
@@ -260,6 +284,11 @@ class _Child:
 
     def expect_facts(self) -> MediaFacts:
         return self._hear(FactsFound).facts
+
+    def next_finding(self) -> Finding | None:
+        """What the child has found, or None when it has done."""
+        reply = self._hear(FindingMade, Done)
+        return reply.finding if isinstance(reply, FindingMade) else None
 
     def expect_written(self) -> None:
         self._hear(Written)

@@ -1,14 +1,16 @@
 """What the program and its decoder processes say to each other: one JSON message per packet, never pickle.
 
 Program -> child: one ``Job``. Child -> program: ``Started`` (with a handle on the child); for a picture ``RoomWanted``,
-before it is decoded; ``FactsFound``; of clips and sound any number of ``PixelsOffered`` or ``SoundOffered``. Each wish
-or offer is answered with a buffer to write into, and followed by ``Written``. At last ``Done`` or ``Failed``.
+before it is decoded; ``FactsFound``; when it was to inspect, any number of ``FindingMade``; of clips and sound any
+number of ``PixelsOffered`` or ``SoundOffered``. Each wish or offer is answered with a buffer to write into, and
+followed by ``Written``. At last ``Done`` or ``Failed``.
 The child has parsed hostile bytes: whatever it says is checked here, strictly, before anything is done with it.
 """
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -21,11 +23,13 @@ from deepscreen.errors import (
     UndecodableMedia,
     UnsupportedMedia,
 )
+from deepscreen.findings.finding import Finding
 from deepscreen.media.samples import MediaFacts
 from deepscreen.settings import Limits
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_TEXT_CHARACTERS = 500
+MAX_FINDINGS = 64
 FAILURES: dict[str, type[MediaError]] = {
     kind.__name__: kind for kind in (EmptyMedia, UnsupportedMedia, MediaTooLarge, UndecodableMedia, DecoderCrashed)
 }
@@ -38,11 +42,12 @@ class _Message(BaseModel):
 class Job(_Message):
     """What a decoder process is to do with the file that it is handed."""
 
-    operation: Literal["examine", "frames", "sound"]
+    operation: Literal["examine", "inspect", "frames", "sound"]
     limits: Limits
     times_seconds: tuple[float, ...] = ()
     sample_rate_hz: int = Field(default=16_000, ge=1_000, le=384_000)
     block_seconds: float = Field(default=30.0, gt=0, le=600)
+    trust_list: Path | None = Field(default=None, strict=False)  # PEM, for "inspect"
 
 
 class Started(_Message):
@@ -56,6 +61,13 @@ class FactsFound(_Message):
 
     kind: Literal["facts"] = "facts"
     facts: MediaFacts
+
+
+class FindingMade(_Message):
+    """One fact that looking the file over has shown."""
+
+    kind: Literal["finding"] = "finding"
+    finding: Finding
 
 
 class RoomWanted(_Message):
@@ -117,7 +129,7 @@ class Failed(_Message):
 
 
 Offer = PixelsOffered | SoundOffered
-Reply = Started | RoomWanted | FactsFound | PixelsOffered | SoundOffered | Written | Done | Failed
+Reply = Started | RoomWanted | FactsFound | FindingMade | PixelsOffered | SoundOffered | Written | Done | Failed
 _REPLY: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="kind")])
 
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from deepscreen.errors import MediaError
+from deepscreen.findings.finding import Finding
 from deepscreen.media.decoding import perform
 from deepscreen.media.samples import MediaFacts, Pixels
 from deepscreen.media.seccomp import can_filter, deny_reaching_out
@@ -34,6 +35,7 @@ from deepscreen.media.wire import (
     Done,
     FactsFound,
     Failed,
+    FindingMade,
     Offer,
     PixelsOffered,
     RoomWanted,
@@ -64,6 +66,9 @@ class PipeOutlet:
 
     def tell_facts(self, facts: MediaFacts) -> None:
         self.say(FactsFound(facts=facts))
+
+    def tell_finding(self, found: Finding) -> None:
+        self.say(FindingMade(finding=found))
 
     def reserve(self, pixels: int) -> Callable[[Callable[[NDArray[np.uint8]], None]], None]:
         wish = RoomWanted(pixels=pixels)

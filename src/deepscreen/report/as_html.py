@@ -137,6 +137,7 @@ def _environment() -> Environment:
     environment.filters.update(
         bytes=wording.bytes_text,
         clock=clock,
+        facts=wording.facts_text,
         faithfulness=wording.faithfulness_text,
         interval=wording.interval_text,
         jpeg_uri=_jpeg_uri,
@@ -148,6 +149,7 @@ def _environment() -> Environment:
     environment.globals.update(
         at_limit=wording.at_limit,
         bar_x=_bar_x,
+        by_severity=wording.by_severity,
         caption=_caption,
         evidence_url=_evidence_url,
         in_order=wording.in_order,

@@ -15,6 +15,7 @@ from deepscreen.report.wording import (
     NOTHING,
     VERDICT_SYMBOLS,
     VERDICT_WORDS,
+    by_severity,
     in_order,
     interval_text,
     score_text,
@@ -30,6 +31,7 @@ VERDICT_STYLES: dict[Verdict, str] = {
     Verdict.NOT_SCREENED: "dim",
 }
 FAILED_STYLE = "bold red"
+FINDINGS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class TableRow:
 
 
 def results_table(rows: Iterable[TableRow]) -> Table:
-    """File, modality, authenticity score, log10 LR with its interval, verdict, seconds; one line per modality.
+    """File, modality, authenticity score, log10 LR with its interval, verdict, seconds; one line per modality,
+    then one per finding that is more than a matter of course (its severity stands in the column of modalities).
 
     File names and messages are shown as they are read, with control characters as escapes; never as rich markup.
     """
@@ -55,7 +58,7 @@ def results_table(rows: Iterable[TableRow]) -> Table:
     table.add_column("verdict", overflow="fold", min_width=14)
     table.add_column("seconds", justify="right", no_wrap=True, min_width=7)
     for row in rows:
-        for cells in _lines(row):
+        for cells in [*_lines(row), *_findings(row)]:
             table.add_row(*cells)
     return table
 
@@ -72,6 +75,19 @@ def _lines(row: TableRow) -> list[list[Text]]:
     names = [Text(shown(row.path)), *[Text("")] * (len(bodies) - 1)]
     times = [seconds, *[Text("")] * (len(bodies) - 1)]
     return [[name, *body, time] for name, body, time in zip(names, bodies, times, strict=True)]
+
+
+def _findings(row: TableRow) -> list[list[Text]]:
+    """The findings that a reader must see; those that are for completeness stand in the record."""
+    notable = [f for f in by_severity(row.screening.findings if row.screening else ()) if f.severity != "info"]
+    lines: list[tuple[str, str]] = [(f.severity, f.message) for f in notable[:FINDINGS_SHOWN]]
+    if len(notable) > FINDINGS_SHOWN:
+        lines.append(("", f"and {len(notable) - FINDINGS_SHOWN} more findings, see the record"))
+    nothing = Text("")
+    return [
+        [nothing, Text(severity, style="dim"), nothing, nothing, Text(shown(message), style="dim"), nothing]
+        for severity, message in lines
+    ]
 
 
 def _cells(modality: str, result: ModalityResult) -> list[Text]:

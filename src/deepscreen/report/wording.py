@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from deepscreen.findings.finding import SEVERITIES, Finding
 from deepscreen.record import Evidence, ModalityName, ModalityResult, Screening, Verdict
 
 VERDICT_WORDS: dict[Verdict, str] = {
@@ -30,6 +33,16 @@ MODALITY_ORDER: tuple[ModalityName, ...] = ("image", "video", "audio")
 def in_order(screening: Screening) -> list[tuple[ModalityName, ModalityResult]]:
     """The results of a file, what is seen before what is heard."""
     return [(name, screening.modalities[name]) for name in MODALITY_ORDER if name in screening.modalities]
+
+
+def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """What a busy reader must see first, first; else in the record's order."""
+    return sorted(findings, key=lambda found: SEVERITIES.index(found.severity))
+
+
+def facts_text(found: Finding) -> str:
+    """The facts of a finding in one line: ``steps 20; seed 42``."""
+    return "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in found.facts.items())
 
 
 def sentence(text: str) -> str:

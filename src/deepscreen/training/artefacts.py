@@ -33,7 +33,7 @@ class Artefacts:
 
     folder: Path
 
-    def write_head(self, name: str, arrays: Mapping[str, NDArray[np.float64]]) -> str:
+    def write_head(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> str:
         """Writes the arrays as safetensors and gives the file's sha256."""
         content = save({key: np.ascontiguousarray(arrays[key]) for key in sorted(arrays)})
         self._file("heads", f"{HEAD_STEMS[name]}.safetensors").write_bytes(content)
@@ -43,11 +43,9 @@ class Artefacts:
         """The sha256 of a head that was written before."""
         return hashlib.sha256(self._file("heads", f"{HEAD_STEMS[name]}.safetensors").read_bytes()).hexdigest()
 
-    def head_arrays(self, name: str) -> dict[str, NDArray[np.float64]]:
+    def head_arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """The arrays of a head that was written before."""
-        arrays: dict[str, NDArray[np.float64]] = load(
-            self._file("heads", f"{HEAD_STEMS[name]}.safetensors").read_bytes()
-        )
+        arrays: dict[str, NDArray[Any]] = load(self._file("heads", f"{HEAD_STEMS[name]}.safetensors").read_bytes())
         return arrays
 
     def write_calibration(self, calibration: Calibration) -> None:

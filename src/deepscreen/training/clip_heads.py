@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepscreen.detectors.clip_features import CLASS_BLOCKS
+from deepscreen.detectors.kernel_head import ClassHead
 from deepscreen.detectors.linear_head import FloatArray, LinearHead
 from deepscreen.detectors.video_head import FACE_SHARE
 from deepscreen.evaluation.protocols import source_weights
@@ -51,10 +52,10 @@ class ClipTable:
         """The source of each clip."""
         return [file.source for file in self.files]
 
-    @property
-    def weights(self) -> FloatArray:
-        """Weight of each clip, balanced by source and class."""
-        return source_weights(self.sources, self.labels.tolist())
+    def weights_of(self, chosen: NDArray[np.bool_]) -> FloatArray:
+        """What each of the *chosen* clips weighs: their sources and classes count alike."""
+        rows = np.flatnonzero(chosen)
+        return source_weights([self.files[k].source for k in rows], self.labels[rows].tolist())
 
     @property
     def has_face(self) -> NDArray[np.bool_]:
@@ -64,11 +65,14 @@ class ClipTable:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ClipHeads:
-    """Class heads: of whole frames, of faces in clips, of faces in pictures; each on all six blocks' class tokens."""
+    """Class heads: of whole frames, of faces in clips, of faces in pictures; each on all six blocks' class tokens.
 
-    frame: LinearHead
+    All are linear: what a clip's mean tokens say is the mean of what its frames say.
+    """
+
+    frame: ClassHead
     clip_face: LinearHead
-    face: LinearHead
+    face: ClassHead
 
     def parts(self, wholes: NDArray[np.float32], faces: NDArray[np.float32]) -> FloatArray:
         """(n, 3) log-odds [frame, clip_face, face]; NaN without a face."""
@@ -95,12 +99,12 @@ class ClipVotes:
 def fit_heads(clips: ClipTable, pictures: Rows, chosen: NDArray[np.bool_], pictured: NDArray[np.bool_]) -> ClipHeads:
     """Heads on the *chosen* clips and the *pictured* views of ``pictures``, which are faces."""
     faced = chosen & clips.has_face
-    labels, weights = clips.labels, clips.weights
+    labels = clips.labels
     taught = pictured & pictures.teaches_classes
     return ClipHeads(
-        frame=_on_blocks(clips.wholes[chosen], labels[chosen], weights[chosen], FRAME_BLOCKS),
-        clip_face=_on_blocks(clips.faces[faced], labels[faced], weights[faced], FACE_BLOCKS),
-        face=fit_logistic(pictures.classes[taught], pictures.labels[taught], pictures.weights[taught], l2=CLASS_L2),
+        frame=_on_blocks(clips.wholes[chosen], labels[chosen], clips.weights_of(chosen), FRAME_BLOCKS),
+        clip_face=_on_blocks(clips.faces[faced], labels[faced], clips.weights_of(faced), FACE_BLOCKS),
+        face=fit_logistic(pictures.classes[taught], pictures.labels[taught], pictures.weights_of(taught), l2=CLASS_L2),
     )
 
 
@@ -121,13 +125,13 @@ def held_out_parts(clips: ClipTable, heads: Mapping[int, ClipHeads]) -> FloatArr
 
 def fit_votes(clips: ClipTable, parts: FloatArray, chosen: NDArray[np.bool_]) -> ClipVotes:
     """The votes on held-out *parts* of the *chosen* clips."""
-    labels, weights, faced = clips.labels, clips.weights, clips.has_face & chosen
-    face = fit_vote(parts[faced, 1:], (0.5, 0.5), labels[faced], weights[faced])
+    labels, faced = clips.labels, clips.has_face & chosen
+    face = fit_vote(parts[faced, 1:], (0.5, 0.5), labels[faced], clips.weights_of(faced))
     joined = np.column_stack([parts[:, 0], face.logit(parts[:, 1:])])[faced]
     return ClipVotes(
         face=face,
-        with_face=fit_vote(joined, (1 - FACE_SHARE, FACE_SHARE), labels[faced], weights[faced]),
-        no_face=fit_vote(parts[chosen, :1], (1.0,), labels[chosen], weights[chosen]),
+        with_face=fit_vote(joined, (1 - FACE_SHARE, FACE_SHARE), labels[faced], clips.weights_of(faced)),
+        no_face=fit_vote(parts[chosen, :1], (1.0,), labels[chosen], clips.weights_of(chosen)),
     )
 
 

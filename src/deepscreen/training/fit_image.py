@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepscreen.detectors.image_clip import GATE_PREFIX
-from deepscreen.detectors.linear_head import FloatArray
 from deepscreen.detectors.view_head import ViewHead
 from deepscreen.evaluation.protocols import generator_folds, is_release_split, source_folds, source_weights
 from deepscreen.scoring.calibration import DEFAULT_STRATUM, Calibration
@@ -57,7 +56,7 @@ def fit_image(manifest: Path, artefacts: Artefacts, cache: FeatureCache, *, seed
     fitted = {name: fit_subject(development, subject, cache, seed=seed) for name, subject in SUBJECTS.items()}
     folds = Folds(_fold_by_key(development, "source"), _fold_by_key(development, "generator"))
     gate, gate_figures = fit_gate(files, cache.base, cache.drawn(DRAWN_HERE))
-    beside: dict[str, dict[str, FloatArray]] = {"image_clip": gate.arrays(GATE_PREFIX)}
+    beside: dict[str, dict[str, NDArray[Any]]] = {"image_clip": gate.arrays(GATE_PREFIX)}
     figures = {"image_clip": {"applicability_gate": gate_figures}}
     for name, result in fitted.items():
         sha256 = artefacts.write_head(HEAD_NAMES[name], result.head.arrays("view") | beside.get(name, {}))

@@ -1,8 +1,8 @@
 """Fits ``video_clip``: its heads on clips and pictures, its votes and its calibration on held-out clips.
 
 Split by source and group, never by file, with a fixed fifth of the sources kept for releases. Clips have no masks, so
-the frame's map is learnt from pictures. The map of a face is that of ``face_clip``, whose class head is fitted again
-without the sources of the clips that it scores.
+the frame's map is learnt from pictures. The map of a face is that of ``face_clip``; faces of pictures teach a linear
+head of their own, fitted without the sources of the clips that it scores.
 """
 
 from __future__ import annotations
@@ -154,9 +154,9 @@ def _strata(clips: ClipTable, held: HeldOutVideo) -> dict[str, Stratum]:
     """One for clips with a face; one for those without, which are too few: all clips, as if they had none."""
     masks = {WITH_FACE: clips.has_face, NO_FACE: np.ones(len(clips.files), dtype=bool)}
     logits = {WITH_FACE: held.logits, NO_FACE: held.frame_logits}
-    sources, labels, weights = np.array(clips.sources), clips.labels, clips.weights
+    sources, labels = np.array(clips.sources), clips.labels
     return {
-        name: fit_stratum(logits[name][mask], labels[mask], sources[mask].tolist(), weights[mask])
+        name: fit_stratum(logits[name][mask], labels[mask], sources[mask].tolist(), clips.weights_of(mask))
         for name, mask in masks.items()
     }
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deepscreen.detectors.kernel_head import KernelHead
 from deepscreen.detectors.linear_head import FloatArray, LinearHead
 from deepscreen.detectors.view_head import ViewHead
 from deepscreen.evaluation.protocols import source_weights
 from deepscreen.training.image_features import ViewFeatures
+from deepscreen.training.kernel_fit import fit_kernel
 from deepscreen.training.labelled import LabelledFile, item_rng
 from deepscreen.training.launder import STRESSES
 from deepscreen.training.patch_ridge import FoldMoments, PatchMoments, fit_patches, patch_labels
@@ -37,31 +40,50 @@ WHOLLY_SYNTHETIC = frozenset(
         "reenactment_talking_head",
     }
 )
+# Faces are learnt from whole pictures too: of unseen sources it ordered faces better (AUC 0.843 against 0.824), while
+# faces gave whole pictures nothing.
+TEACHERS = {"whole": ("whole",), "face": ("face", "whole")}
+TEACHING_VARIANTS = ("base", "laundered")
 ReadViews = Callable[[LabelledFile], Iterable[ViewFeatures]]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class Rows:
-    """Class tokens and bookkeeping of all views of one subject; patches stay in the cache."""
+    """Class tokens and bookkeeping of all views that teach one subject; patches stay in the cache."""
 
+    subject: str
     files: list[LabelledFile]  # one a row
+    subjects: list[str]
     variants: list[str]
     labels: NDArray[np.int64]
     classes: NDArray[np.float32]  # (n, 6 * 768)
     last_classes: NDArray[np.float32]  # (n, 768) of the last block: for the bare baseline only
     folds: NDArray[np.int64]
-    weights: FloatArray
 
-    @property
+    @cached_property
+    def is_own(self) -> NDArray[np.bool_]:
+        """Rows of the subject itself."""
+        return np.array([subject == self.subject for subject in self.subjects])
+
+    @cached_property
     def is_base(self) -> NDArray[np.bool_]:
-        """Rows that are scored: the files as they are, one row a file."""
-        return np.array([variant == "base" for variant in self.variants])
+        """Rows that are scored: the subject in the files as they are, one row a file."""
+        return np.logical_and(self.is_own, [variant == "base" for variant in self.variants])
 
-    @property
+    @cached_property
     def teaches_classes(self) -> NDArray[np.bool_]:
         """Rows that the class head learns from. Blends and splices teach patches, where their masks count; as a whole
         they cost the class head more on generated faces than they gave on swaps."""
-        return np.array([variant in ("base", "laundered") for variant in self.variants])
+        return np.isin(self.variants, TEACHING_VARIANTS)
+
+    def weights_of(self, chosen: NDArray[np.bool_]) -> FloatArray:
+        """What each of the *chosen* rows weighs: their sources and classes count alike, laundered copies less.
+
+        Balanced anew for each fold: heads of unequal priors would be of unequal levels, and one order spans all folds.
+        """
+        rows = np.flatnonzero(chosen)
+        shares = np.array([LAUNDERED_WEIGHT if self.variants[k] == "laundered" else 1.0 for k in rows])
+        return shares * source_weights([self.files[k].source for k in rows], self.labels[rows].tolist())
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -76,22 +98,26 @@ class HeldOut:
 
 
 def collect(files: Sequence[LabelledFile], folds: NDArray[np.int64], subject: str, read: ReadViews) -> Rows:
-    """All views of *subject*; ``folds[i]`` is the fold of ``files[i]``. Patches are let go file by file."""
+    """All views that teach *subject*; ``folds[i]`` is the fold of ``files[i]``. Patches are let go file by file."""
     owners: list[LabelledFile] = []
-    variants, labels, classes, last, row_folds = [], [], [], [], []
+    subjects, variants, labels, classes, last, row_folds = [], [], [], [], [], []
     for file, fold in zip(files, folds, strict=True):
         for view in read(file):
-            if view.subject != subject:
+            if not _teaches(view, subject):
                 continue
             owners.append(file)
+            subjects.append(view.subject)
             variants.append(view.variant)
             labels.append(view.label)
             classes.append(view.classes.ravel())
             last.append(view.last_class)
             row_folds.append(int(fold))
-    shares = np.where(np.array(variants) == "laundered", LAUNDERED_WEIGHT, 1.0)
-    weights = source_weights([file.source for file in owners], labels) * shares
-    return Rows(owners, variants, np.array(labels), np.stack(classes), np.stack(last), np.array(row_folds), weights)
+    tokens = np.stack(classes), np.stack(last)
+    return Rows(subject, owners, subjects, variants, np.array(labels), *tokens, np.array(row_folds))
+
+
+def _teaches(view: ViewFeatures, subject: str) -> bool:
+    return view.subject == subject or (view.subject in TEACHERS[subject] and view.variant in TEACHING_VARIANTS)
 
 
 def gather_moments(
@@ -101,7 +127,8 @@ def gather_moments(
     moments: dict[int, FoldMoments] = {
         int(fold): {0: PatchMoments.empty(PATCH_WIDTH), 1: PatchMoments.empty(PATCH_WIDTH)} for fold in np.unique(folds)
     }
-    weight_of = {(f.key, v): w for f, v, w in zip(rows.files, rows.variants, rows.weights, strict=True)}
+    own = zip(np.flatnonzero(rows.is_own), rows.weights_of(rows.is_own), strict=True)
+    weight_of = {(rows.files[k].key, rows.variants[k]): weight for k, weight in own}
     for file, fold in zip(files, folds, strict=True):
         for view in read(file):
             if view.subject != subject or not _teaches_patches(file, view):
@@ -152,10 +179,10 @@ def class_only() -> LinearHead:
     return LinearHead(np.zeros(3), np.ones(3), np.array([1.0, 0.0, 0.0]), 0.0)
 
 
-def fit_classes(rows: Rows, train: NDArray[np.bool_]) -> LinearHead:
+def fit_classes(rows: Rows, train: NDArray[np.bool_]) -> KernelHead:
     """The head on class tokens, on the rows *train* that teach it."""
     teaches = train & rows.teaches_classes
-    return fit_logistic(rows.classes[teaches], rows.labels[teaches], rows.weights[teaches], l2=CLASS_L2)
+    return fit_kernel(rows.classes[teaches], rows.labels[teaches], rows.weights_of(teaches))
 
 
 def fold_pools(
@@ -172,4 +199,4 @@ def last_block_probe(rows: Rows, train: NDArray[np.bool_], test: NDArray[np.int6
     """The bare baseline: logistic regression on the last block's class token of unaltered pictures."""
     bare = train & rows.is_base
     last = rows.last_classes
-    return fit_logistic(last[bare], rows.labels[bare], rows.weights[bare], l2=CLASS_L2).logit(last[test])
+    return fit_logistic(last[bare], rows.labels[bare], rows.weights_of(bare), l2=CLASS_L2).logit(last[test])

@@ -1,0 +1,1 @@
+"""Facts that a file tells of itself and its past. Never scores: see ``finding``."""
