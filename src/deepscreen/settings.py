@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 from pathlib import Path
 from typing import Literal
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deepscreen.errors import ConfigError
@@ -83,6 +84,20 @@ class Settings(BaseSettings):
         (), description='Names by which clients may call the service, as JSON: `["deepscreen.lab.example"]`.'
     )
     requests_per_minute: int = Field(1200, ge=1, description="Requests that one API key may send in a minute.")
+    session_hours: float = Field(8.0, gt=0, le=24 * 7, description="How long a session at a browser lasts.")
+    behind_tls: bool = Field(
+        False,
+        description="Clients come over TLS, through a proxy: cookies are for TLS only, and browsers insist on it.",
+    )
+    oidc_issuer: str | None = Field(
+        None, description="Identity provider (`iss`) whose tokens are keys too (default: none)."
+    )
+    oidc_audience: str | None = Field(None, description="What tokens must be made for (`aud`).")
+    oidc_jwks: str | None = Field(None, description="Its keys: path of a JWKS file, or an https URL.")
+    oidc_role_claim: str = Field("roles", description="Claim that names roles; `a.b` for one within another.")
+    oidc_role_prefix: str = Field(
+        "", description="What stands before `examiner`, `reviewer`, `admin`, `auditor` there."
+    )
     data_dir: Path | None = Field(
         None, description="Folder of database, blobs and signing key (default: a temporary one)."
     )
@@ -92,12 +107,22 @@ class Settings(BaseSettings):
     blob_url: str | None = Field(
         None, description="Where originals and evidence are kept: folder or fsspec URL (default: a folder in data_dir)."
     )
+    webhook_hosts: tuple[str, ...] = Field(
+        (), description='Hosts that may be told of ends, as JSON: `["hooks.lab.example"]`; none: webhooks are off.'
+    )
+    webhook_networks: tuple[str, ...] = Field(
+        (),
+        description='Networks that are not public and may be told too, by http as well: `["10.1.0.0/16"]`.',
+    )
     blob_key_file: Path | None = Field(
         None,
         description="File of 64 hex digits, the key that blobs are encrypted with at rest (default: they are not).",
     )
     min_free_bytes: int = Field(
         512 * MIB, ge=0, description="Space that must stay free in the blob store; below it uploads are refused (507)."
+    )
+    upload_lifetime_hours: float = Field(
+        24.0, gt=0, le=24 * 30, description="How long a resumable upload may take; then its bytes are removed."
     )
     retention_days: float | None = Field(
         None,
@@ -127,12 +152,28 @@ class Settings(BaseSettings):
     limits: Limits = Field(default_factory=Limits, description="Bounds on a single evidence file.")
     policy: VerdictPolicy = Field(default_factory=VerdictPolicy, description="Verdict thresholds and prior.")
 
+    @field_validator("webhook_networks")
+    @classmethod
+    def _networks_are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ipaddress.ip_network(network)
+        return networks
+
     @model_validator(mode="after")
     def _data_has_a_place(self) -> Settings:
         if self.data_dir is None and (self.database_url or self.blob_url):
             raise ValueError("database_url and blob_url need a data_dir beside them, for the signing key and uploads")
         if self.timestamp_url is not None and self.timestamp_ca_file is None:
             raise ValueError("timestamp_url needs timestamp_ca_file: a token that cannot be proven proves nothing")
+        return self
+
+    @model_validator(mode="after")
+    def _provider_is_whole(self) -> Settings:
+        given = (self.oidc_issuer, self.oidc_audience, self.oidc_jwks)
+        if any(given) and not all(given):
+            raise ValueError("oidc_issuer, oidc_audience and oidc_jwks belong together")
+        if self.oidc_jwks and self.oidc_jwks.startswith("http://"):
+            raise ValueError("oidc_jwks: want https, or the path of a file")
         return self
 
     @property

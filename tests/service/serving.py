@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
+import uvicorn
 from starlette.testclient import TestClient
 
 from deepscreen.api.app import create_app
@@ -17,6 +19,7 @@ from deepscreen.record import Provenance
 from deepscreen.screened import Screened
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
+from deepscreen.store.keys import Role, create_key
 
 READY_WITHIN_SECONDS = 30.0
 MAX_BYTES = 200_000
@@ -65,3 +68,29 @@ def wait_until_ready(client: TestClient) -> None:
     while client.get("/readyz").status_code != 200:
         assert time.monotonic() < deadline, client.get("/readyz").text
         time.sleep(0.01)
+
+
+class Served:
+    """A service on a port of its own, with a key for it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.app = create_app(settings, build_fake_desk)
+        self._server = uvicorn.Server(uvicorn.Config(self.app, port=0, log_config=None, lifespan="on"))
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        while not self._server.started:
+            assert self._thread.is_alive()
+            time.sleep(0.01)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        database = self.app.state.service.store.database
+        _, self.key = create_key(database, name="x", role=Role.ADMIN, lifetime_seconds=None, actor="test")
+        deadline = time.monotonic() + READY_WITHIN_SECONDS
+        while httpx.get(self.url + "/readyz").status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        """Ends the service."""
+        self._server.should_exit = True
+        self._thread.join()

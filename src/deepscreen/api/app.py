@@ -15,7 +15,17 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from deepscreen.api import http_errors, routes_cases, routes_screenings, routes_service
+from deepscreen.api import (
+    http_errors,
+    routes_cases,
+    routes_files,
+    routes_screenings,
+    routes_service,
+    routes_session,
+    routes_uploads,
+    routes_webhooks,
+)
+from deepscreen.api.auth import SESSION_COOKIE
 from deepscreen.api.data_folder import open_data_folder
 from deepscreen.api.middleware import RequestShell
 from deepscreen.api.service import DeskFactory, Service
@@ -38,6 +48,14 @@ KEY_SCHEME = {
 }
 
 
+SESSION_SCHEME = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": SESSION_COOKIE,
+    "description": "From `POST /v1/session`; what changes something needs the header `X-CSRF-Token` too.",
+}
+
+
 class DeepscreenApi(FastAPI):
     """FastAPI, with the problem body among the schemas: responses of another media type cannot bring it themselves."""
 
@@ -45,8 +63,8 @@ class DeepscreenApi(FastAPI):
         """The OpenAPI document."""
         document = super().openapi()
         document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
-        document["components"]["securitySchemes"] = {"key": KEY_SCHEME}
-        document["security"] = [{"key": []}]
+        document["components"]["securitySchemes"] = {"key": KEY_SCHEME, "session": SESSION_SCHEME}
+        document["security"] = [{"key": []}, {"session": []}]
         return document
 
 
@@ -62,11 +80,15 @@ def create_app(settings: Settings, desk_factory: DeskFactory | None = ScreeningD
             store = await asyncio.to_thread(Store.open, settings, data_dir)
             service = Service(settings, store, desk_factory)
             app.state.service = service
-            housekeeping = asyncio.create_task(service.keep_house())
+            chores = [
+                asyncio.create_task(chore())
+                for chore in (service.keep_house, service.remove_expired, service.webhook_delivery.run)
+            ]
             try:
                 yield
             finally:
-                housekeeping.cancel()
+                for chore in chores:
+                    chore.cancel()
                 await asyncio.to_thread(service.close)
                 store.close()
 
@@ -82,9 +104,13 @@ def create_app(settings: Settings, desk_factory: DeskFactory | None = ScreeningD
         openapi_url=None,  # a route of our own asks for a key first
     )
     app.include_router(routes_screenings.router)
+    app.include_router(routes_files.router)
+    app.include_router(routes_uploads.router)
     app.include_router(routes_cases.router)
+    app.include_router(routes_session.router)
+    app.include_router(routes_webhooks.router)
     app.include_router(routes_service.router)
-    app.add_middleware(RequestShell, names=(settings.host, *settings.public_names))
+    app.add_middleware(RequestShell, names=(settings.host, *settings.public_names), behind_tls=settings.behind_tls)
     http_errors.install(app)
     return app
 

@@ -40,13 +40,13 @@ def open_data_folder(data_dir: Path | None) -> Iterator[Path]:
 
 
 class UploadFolder:
-    """Uploads on their way. What a crash left of one is removed at the next start."""
+    """Files on their way in or out. What a crash left of one is removed at the next start."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._folder = data_dir / "uploads"
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(mode=PRIVATE_FOLDER_MODE)
+        self.path = data_dir / "uploads"
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir(mode=PRIVATE_FOLDER_MODE)
 
     def new_path(self) -> Path:
         """A path for an upload; its name owes nothing to the sender."""
-        return self._folder / secrets.token_hex(NAME_BYTES)
+        return self.path / secrets.token_hex(NAME_BYTES)

@@ -63,6 +63,20 @@ UPLOAD_BODY: dict[str, Any] = {
         },
     }
 }
+CHUNK_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/offset+octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+TUS_HEADERS = {
+    "Upload-Offset": {"description": "Bytes that are here.", "schema": {"type": "integer"}},
+    "Upload-Expires": {"description": "Until when they are kept.", "schema": {"type": "string"}},
+}
 LOCATION_HEADER = {"Location": {"description": "Path of the new screening.", "schema": {"type": "string"}}}
 PNG_CONTENT = {"image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}}}
+PARTIAL = {
+    "description": "The range of bytes that was asked for.",
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+}
 NOT_MODIFIED = {"description": "The client's copy (If-None-Match) is the current one."}

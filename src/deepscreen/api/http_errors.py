@@ -47,8 +47,12 @@ class RoleForbidden(RequestError):
     """The key's role does not allow this."""
 
 
+class CsrfRejected(RequestError):
+    """The request brings the session's cookie, but not its token."""
+
+
 class WrongContentType(RequestError):
-    """The request body is not multipart/form-data."""
+    """The request body is of a type that this route does not read."""
 
 
 class MalformedUpload(RequestError):
@@ -67,6 +71,26 @@ class UploadStalled(RequestError):
     """The upload stood still for too long."""
 
 
+class NoTusVersion(RequestError):
+    """The request speaks no version of tus that is known here."""
+
+
+class OffsetMismatch(RequestError):
+    """The bytes belong to another place of the upload than the next one."""
+
+
+class UploadBusy(RequestError):
+    """Another request has the upload in hand."""
+
+
+class RangeOutside(RequestError):
+    """The range of bytes that is asked for lies outside of the content."""
+
+    def __init__(self, message: str, *, size_bytes: int = 0) -> None:
+        super().__init__(message)
+        self.size_bytes = size_bytes
+
+
 class HostNotAllowed(RequestError):
     """The Host header does not name this machine."""
 
@@ -81,6 +105,10 @@ class ServiceError(DeepscreenError):
 
 class NotReady(ServiceError):
     """The detectors are still being loaded."""
+
+
+class IdentityUnavailable(ServiceError):
+    """The keys of the identity provider cannot be had."""
 
 
 class ResultDamaged(ServiceError):
@@ -121,15 +149,21 @@ STATUS_BY_ERROR: Mapping[type[DeepscreenError], HTTPStatus] = MappingProxyType(
         ResultFinal: HTTPStatus.CONFLICT,
         Unauthenticated: HTTPStatus.UNAUTHORIZED,
         RoleForbidden: HTTPStatus.FORBIDDEN,
+        CsrfRejected: HTTPStatus.FORBIDDEN,
         WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         MalformedUpload: HTTPStatus.BAD_REQUEST,
         WrongParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
         WrongFields: HTTPStatus.UNPROCESSABLE_ENTITY,
         UploadStalled: HTTPStatus.REQUEST_TIMEOUT,
+        NoTusVersion: HTTPStatus.PRECONDITION_FAILED,
+        OffsetMismatch: HTTPStatus.CONFLICT,
+        UploadBusy: HTTPStatus.LOCKED,
+        RangeOutside: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
         HostNotAllowed: HTTPStatus.MISDIRECTED_REQUEST,
         ForeignOrigin: HTTPStatus.FORBIDDEN,
         ServiceError: HTTPStatus.INTERNAL_SERVER_ERROR,
         NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+        IdentityUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
         ResultDamaged: HTTPStatus.INTERNAL_SERVER_ERROR,
     }
 )
@@ -189,6 +223,10 @@ def error_response(error: DeepscreenError, request_id: str) -> JSONResponse:
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="deepscreen"'
+    if isinstance(error, RangeOutside):
+        headers["Content-Range"] = f"bytes */{error.size_bytes}"
+    if isinstance(error, NoTusVersion):
+        headers["Tus-Version"] = "1.0.0"
     if isinstance(error, NotReady):
         headers["Retry-After"] = str(NOT_READY_RETRY_AFTER_SECONDS)
     return problem_response(problem_of(error, request_id), headers)

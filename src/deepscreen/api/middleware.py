@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -20,9 +20,10 @@ logger = logging.getLogger(__name__)
 # Names of this machine as seen from itself. A page that rebinds its own name to 127.0.0.1 sends its own name.
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 REQUEST_ID_BYTES = 8
+TUS_PATH, TUS_VERSION = "/v1/uploads", "1.0.0"
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -31,12 +32,15 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",  # routes whose answers never change say otherwise
 }
 
+TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
+
 
 class RequestShell:
     """ASGI middleware around the whole application; an error inside never leaves it as anything but a problem body."""
 
-    def __init__(self, app: ASGIApp, *, names: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, *, names: Iterable[str], behind_tls: bool) -> None:
         self._app = app
+        self._headers = SECURITY_HEADERS | (TLS_HEADERS if behind_tls else {})
         # Another address of 127.0.0.0/8 is this machine's too; the unspecified address is nobody's name.
         self._names = LOCAL_NAMES | ({name.lower() for name in names} - {"0.0.0.0", "::"})
 
@@ -47,7 +51,7 @@ class RequestShell:
             return
         request_id = secrets.token_hex(REQUEST_ID_BYTES)
         scope.setdefault("state", {})["request_id"] = request_id
-        reply = _Reply(send, request_id)
+        reply = _Reply(send, request_id, self._headers, is_tus=scope["path"].startswith(TUS_PATH))
         try:
             self._check_sender(Headers(scope=scope))
             await self._app(scope, receive, reply)
@@ -74,9 +78,9 @@ class RequestShell:
 class _Reply:
     """The way back to the client; puts our headers on the response as it starts."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, always: Mapping[str, str], *, is_tus: bool) -> None:
         self._send = send
-        self._request_id = request_id
+        self._request_id, self._always, self._is_tus = request_id, always, is_tus
         self.is_started = False
 
     async def __call__(self, message: Message) -> None:
@@ -84,7 +88,9 @@ class _Reply:
             self.is_started = True
             headers = MutableHeaders(scope=message)
             headers["X-Request-Id"] = self._request_id
-            for name, value in SECURITY_HEADERS.items():
+            if self._is_tus:  # errors too must say it
+                headers["Tus-Resumable"] = TUS_VERSION
+            for name, value in self._always.items():
                 headers.setdefault(name, value)
         await self._send(message)
 

@@ -17,17 +17,13 @@ from fastapi.responses import StreamingResponse
 from deepscreen.api.context import Anyone, Owner, Reviewer, ServiceDep, Writer
 from deepscreen.api.documented import (
     LOCATION_HEADER,
-    NOT_MODIFIED,
-    PNG_CONTENT,
     UPLOAD_BODY,
     documented,
     documented_envelope,
 )
-from deepscreen.api.envelopes import envelope, evidence_of, path_of, record_of, summary
-from deepscreen.api.examples import EXAMPLE_ID, example_screening
+from deepscreen.api.envelopes import envelope, path_of, summary
+from deepscreen.api.examples import EXAMPLE_ID
 from deepscreen.api.http_errors import (
-    NoSuchResult,
-    ResultDamaged,
     ResultFinal,
     RoleForbidden,
     WrongParameter,
@@ -36,7 +32,6 @@ from deepscreen.api.http_errors import (
 )
 from deepscreen.api.service import Service
 from deepscreen.api.wire import DeletionCertificate, ReviewRequest, ScreeningEnvelope, ScreeningPage
-from deepscreen.errors import BlobDamaged
 from deepscreen.record import Verdict
 from deepscreen.store import acts, audit
 from deepscreen.store.computations import State
@@ -44,8 +39,6 @@ from deepscreen.store.keys import Caller
 from deepscreen.store.reviews import AlreadyReviewed, OwnWork, review
 from deepscreen.store.screenings import Filters, Item
 
-# The same address always gives the same bytes, so a client may keep them, but not share them.
-IMMUTABLE = "private, max-age=31536000, immutable"
 WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})\b")
 MOST_PER_PAGE = 200
 ID, SHA256 = r"^[0-9a-f]{32}$", r"^[0-9a-f]{64}$"
@@ -56,7 +49,6 @@ EVENTS = {
         "example": f'event: state\ndata: {{"id": "{EXAMPLE_ID}", "state": "done"}}\n\n',
     }
 }
-EXAMPLE_RECORD = example_screening().model_dump(mode="json")
 
 router = APIRouter(tags=["screenings"])
 
@@ -146,7 +138,7 @@ def read_screening(screening_id: str, service: ServiceDep, caller: Anyone) -> Sc
     """Gives its state, and once it is done the same body as the request that made it."""
     item = service.get(screening_id, caller)
     if item.record_sha256 is not None:
-        _log(service, caller, acts.SCREENING_VIEWED, item)
+        service.log(caller, acts.SCREENING_VIEWED, item)
     return envelope(item, service.store)
 
 
@@ -205,7 +197,7 @@ def review_screening(
     screening_id: str, service: ServiceDep, caller: Reviewer, wanted: Annotated[ReviewRequest, Body()]
 ) -> ScreeningEnvelope:
     """Two persons: whoever sent the file cannot review it. The record stays as it is; the review stands beside it."""
-    item = _done(service.get(screening_id, caller))
+    item = service.get_done(screening_id, caller)
     verdict = wanted.verdict or Verdict(str(item.verdict))
     try:
         review(service.store.database, item, caller, decision=wanted.decision, verdict=verdict, reason=wanted.reason)
@@ -228,52 +220,6 @@ async def read_events(screening_id: str, service: ServiceDep, caller: Anyone) ->
     return StreamingResponse(_events(service, caller, first), media_type="text/event-stream")
 
 
-@router.get(
-    "/v1/screenings/{screening_id}/record",
-    summary="The record alone, as canonical JSON",
-    response_class=Response,
-    responses={
-        200: {
-            "description": "RFC 8785 canonical JSON: the bytes that are hashed and compared.",
-            "content": {"application/json": {"example": EXAMPLE_RECORD}},
-        },
-        304: NOT_MODIFIED,
-        **documented(HTTPStatus.NOT_FOUND),
-    },
-)
-def read_record(screening_id: str, request: Request, service: ServiceDep, caller: Anyone) -> Response:
-    """Gives the bytes that the library and the command line give for the same file under the same method."""
-    item = _done(service.get(screening_id, caller))
-    content, _ = record_of(item, service.store.blobs)
-    _log(service, caller, acts.RECORD_DOWNLOADED, item)
-    return _immutable(request, content, "application/json", str(item.record_sha256))
-
-
-@router.get(
-    "/v1/screenings/{screening_id}/evidence/{name}",
-    summary="A picture that the record names",
-    response_class=Response,
-    responses={
-        200: {"description": "The picture; its sha256 is in the record.", "content": PNG_CONTENT},
-        304: NOT_MODIFIED,
-        **documented(HTTPStatus.NOT_FOUND),
-    },
-)
-def read_evidence(screening_id: str, name: str, request: Request, service: ServiceDep, caller: Anyone) -> Response:
-    """Gives a heatmap, timeline or spectrogram, checked against the record before it is sent."""
-    item = _done(service.get(screening_id, caller))
-    _, screening = record_of(item, service.store.blobs)
-    entry = next((e for e in evidence_of(screening) if e.name == name), None)
-    if entry is None:
-        raise NoSuchResult("the record of this screening names no such evidence")
-    try:
-        content = service.store.blobs.read(entry.sha256)
-    except BlobDamaged as error:
-        raise ResultDamaged(f"screening {item.id}: evidence {name}: {error}") from error
-    _log(service, caller, acts.EVIDENCE_DOWNLOADED, item, sha256=entry.sha256)
-    return _immutable(request, content, "image/png", entry.sha256)
-
-
 async def _events(service: Service, caller: Caller, item: Item) -> AsyncIterator[str]:
     told: State | None = None
     while True:
@@ -285,26 +231,6 @@ async def _events(service: Service, caller: Caller, item: Item) -> AsyncIterator
         item = await service.next_state(item, caller)
         if item.state is told:
             yield ": still\n\n"  # a comment: keeps proxies from closing the connection, and notices a client that left
-
-
-def _done(item: Item) -> Item:
-    if item.record_sha256 is None:
-        raise NoSuchResult(f"this screening is {item.state}: it has no record")
-    return item
-
-
-def _log(service: Service, caller: Caller, act: str, item: Item, **details: audit.Detail) -> None:
-    """Every view and download of evidence is an entry."""
-    database = service.store.database
-    with database.write() as connection:
-        audit.append(database, connection, actor=caller.id, act=act, subject=item.id, details=details)
-
-
-def _immutable(request: Request, content: bytes, media_type: str, sha256: str) -> Response:
-    headers = {"ETag": f'"{sha256}"', "Cache-Control": IMMUTABLE}
-    if sha256 in request.headers.get("if-none-match", ""):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(content, media_type=media_type, headers=headers)
 
 
 def _wait_seconds(prefer: str, *, most: float) -> float:

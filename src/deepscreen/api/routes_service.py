@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 
 from deepscreen.api.context import Anyone, Auditor, ServiceDep
 from deepscreen.api.documented import documented
-from deepscreen.api.wire import STAMPED_STATEMENT, AuditPage, Health, PlacesInfo, ServiceInfo
+from deepscreen.api.wire import AuditPage, Health, PlacesInfo, ServiceInfo, outgoing_statement
 from deepscreen.store import audit
 from deepscreen.store.methods import method_loads
 
@@ -39,14 +39,13 @@ def read_info(service: ServiceDep, _: Anyone) -> ServiceInfo:
         max_concurrent=settings.max_concurrent,
         max_waiting=settings.max_waiting,
     )
-    stamped = {} if settings.timestamp_url is None else {"outgoing_connections": STAMPED_STATEMENT}
     return ServiceInfo(
         **dict(method),
-        **stamped,
         limits=settings.limits,
         policy=settings.policy,
         places=places,
         timestamps_pending=service.pending_stamps(),
+        outgoing_connections=outgoing_statement(settings),
     )
 
 

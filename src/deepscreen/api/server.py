@@ -63,7 +63,7 @@ def serve(
     used, and what kept the desk from being built (WeightsError and others): a service that cannot screen does not stay
     up.
     """
-    has_keys = _check_store(settings)
+    has_keys = _check_store(settings) or settings.oidc_issuer is not None
     check_bind(settings.host, has_keys=has_keys, allow_unauthenticated_network=settings.allow_unauthenticated_network)
     if not has_keys:
         logger.warning(

@@ -18,14 +18,18 @@ from deepscreen.api.auth import Doorkeeper
 from deepscreen.api.data_folder import UploadFolder
 from deepscreen.api.endings import Endings
 from deepscreen.api.http_errors import IdempotencyKeyReused, NoSuchResult, NotReady
+from deepscreen.api.identity import TokenReader
 from deepscreen.api.metrics import Metrics
+from deepscreen.api.resumable import PartialUpload, ResumableUploads
 from deepscreen.api.uploads import receive_upload
+from deepscreen.api.webhook_delivery import WebhookDelivery
+from deepscreen.api.webhook_sender import WebhookSender
 from deepscreen.engine.about import MethodInfo, method_info
 from deepscreen.engine.worker import Ended, Worker
 from deepscreen.errors import StoreError
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
-from deepscreen.store import screenings
+from deepscreen.store import audit, screenings
 from deepscreen.store.audit import Signer
 from deepscreen.store.authority import Authority, read_roots
 from deepscreen.store.cases import Cases
@@ -33,8 +37,10 @@ from deepscreen.store.computations import Queue, State
 from deepscreen.store.keys import Caller, KeyRing
 from deepscreen.store.retention import clean
 from deepscreen.store.screenings import Item, KeyReused, NotThere, Screenings
+from deepscreen.store.sessions import Sessions
 from deepscreen.store.store import Store
 from deepscreen.store.timestamps import pending, stamp_pending
+from deepscreen.store.webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +48,8 @@ DeskFactory = Callable[[Settings], ScreeningDesk]
 LOOK_SECONDS = 0.25  # how often a waiting request looks whether a worker elsewhere has ended its screening
 EVENT_SECONDS = 1.0  # how often a client of events hears something, and a worker elsewhere is looked after
 CHECKPOINT_SECONDS = 60.0
+CLEARING_SECONDS = 300.0
+HOUR_SECONDS = 3600.0
 CLEAN_EVERY_MINUTES = 60
 
 
@@ -50,7 +58,13 @@ class Service:
 
     def __init__(self, settings: Settings, store: Store, desk_factory: DeskFactory | None) -> None:
         self.settings, self.store = settings, store
-        self.doorkeeper = Doorkeeper(KeyRing(store.database), requests_per_minute=settings.requests_per_minute)
+        self.sessions = Sessions(store.database, lifetime_seconds=settings.session_hours * HOUR_SECONDS)
+        self.doorkeeper = Doorkeeper(
+            KeyRing(store.database),
+            self.sessions,
+            TokenReader.of(settings),
+            requests_per_minute=settings.requests_per_minute,
+        )
         places = settings.max_concurrent + settings.max_waiting
         self.admission = Admission(max_places=places, max_concurrent=settings.max_concurrent)
         self.queue = Queue(
@@ -60,9 +74,16 @@ class Service:
         )
         self.screenings = Screenings(store, self.queue)
         self.cases = Cases(store.database)
+        self.webhooks = Webhooks(store.database)
+        self.webhook_sender = WebhookSender(settings)
+        self.webhook_delivery = WebhookDelivery(self.webhooks, self.screenings, self.webhook_sender)
         self.signer: Signer = store.signer()
         self._authority = _authority(settings)
         self._uploads = UploadFolder(store.data_dir)
+        self.scratch = self._uploads.path
+        self.resumable = ResumableUploads(
+            store.data_dir, lifetime_seconds=settings.upload_lifetime_hours * HOUR_SECONDS
+        )
         self._endings = Endings()
         self.metrics = Metrics()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="desk-loader")
@@ -95,6 +116,23 @@ class Service:
             return await asyncio.to_thread(self._create, caller, asked, method_digest, path)
         finally:
             path.unlink(missing_ok=True)
+
+    def submit_resumed(self, upload: PartialUpload, caller: Caller) -> PartialUpload:
+        """Has a whole resumable upload queued, once however often this is asked, and gives it with its screening."""
+        method_digest = self.method().method_digest
+        sha256, key = self.resumable.sha256(upload), f"upload-{upload.id}"
+        asked = screenings.Request(sha256, upload.length_bytes, upload.filename, upload.case_id, key)
+        item = self._create(caller, asked, method_digest, self.resumable.path_of(upload))
+        return self.resumable.hand_over(upload, item.id)
+
+    def check_case(self, case_id: str | None, caller: Caller) -> None:
+        """Raises NoSuchResult where the caller has no open case of this id."""
+        try:
+            is_open = case_id is None or self.cases.get(case_id, caller).closed_at is None
+        except NotThere:
+            is_open = False
+        if not is_open:
+            raise NoSuchResult("there is no open case with this id")
 
     async def wait_for_end(self, item: Item, caller: Caller, request: Request, *, seconds: float) -> Item:
         """*item* when it has ended, or as it is after *seconds*; raises ClientGone when the client leaves before."""
@@ -132,6 +170,18 @@ class Service:
         except NotThere:
             raise NoSuchResult("there is no screening with this id on this service") from None
 
+    def get_done(self, screening_id: str, caller: Caller) -> Item:
+        """A screening that has a record; raises NoSuchResult for any other."""
+        item = self.get(screening_id, caller)
+        if item.record_sha256 is None:
+            raise NoSuchResult(f"this screening is {item.state}: it has no record")
+        return item
+
+    def log(self, caller: Caller, act: str, item: Item, **details: audit.Detail) -> None:
+        """Every view and download of evidence is an entry."""
+        with self.store.database.write() as connection:
+            audit.append(self.store.database, connection, actor=caller.id, act=act, subject=item.id, details=details)
+
     def wake(self) -> None:
         """Has the worker of this process look for work at once."""
         if self._loading is not None and self._loading.done() and self._loading.exception() is None:
@@ -147,6 +197,15 @@ class Service:
             minutes += 1
             if minutes % CLEAN_EVERY_MINUTES == 0:
                 await asyncio.to_thread(self._clean)
+
+    async def remove_expired(self) -> None:
+        """Removes abandoned uploads now and then, until it is cancelled."""
+        while True:
+            try:
+                await asyncio.to_thread(self.resumable.remove_expired)
+            except OSError as error:
+                logger.warning("abandoned uploads could not be removed: %s", error)
+            await asyncio.sleep(CLEARING_SECONDS)
 
     def close(self) -> None:
         """Lets running screenings end, signs the audit log, and closes the desk."""

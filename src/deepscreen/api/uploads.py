@@ -44,8 +44,8 @@ async def receive_upload(request: Request, path: Path, *, limits: Limits) -> Upl
         raise _too_large(limits)
     sink = _HashingFile(path)
     try:
-        async with aclosing(request.stream()) as stream:
-            async for pieces in _pieces(part, _bounded(stream, max_body_bytes, limits)):
+        async with aclosing(chunks_of(request)) as chunks:
+            async for pieces in _pieces(part, _bounded(chunks, max_body_bytes, limits)):
                 if sink.size_bytes + sum(map(len, pieces)) > limits.max_bytes:
                     raise _too_large(limits)
                 await asyncio.to_thread(sink.write, pieces)
@@ -55,23 +55,31 @@ async def receive_upload(request: Request, path: Path, *, limits: Limits) -> Upl
     return Upload(intake_of_hashed(path, sink.sha256(), sink.size_bytes, limits=limits), part.filename)
 
 
+async def chunks_of(request: Request) -> AsyncGenerator[bytes, None]:
+    """The chunks of the body, as long as they keep coming; raises UploadStalled, starlette's ClientDisconnect."""
+    async with aclosing(request.stream()) as stream:
+        while True:
+            try:
+                async with asyncio.timeout(STALL_TIMEOUT_SECONDS):
+                    chunk = await anext(stream, None)
+            except TimeoutError as error:
+                raise UploadStalled(f"no byte arrived for {STALL_TIMEOUT_SECONDS:.0f} s; send it again") from error
+            if chunk is None:
+                return
+            yield chunk
+
+
 async def _bounded(
-    stream: AsyncGenerator[bytes, None], max_body_bytes: int, limits: Limits
+    chunks: AsyncGenerator[bytes, None], max_body_bytes: int, limits: Limits
 ) -> AsyncGenerator[bytes, None]:
-    """The chunks of *stream*, as long as they keep coming and the whole body stays in bounds."""
+    """The *chunks*, as long as the whole body stays in bounds."""
     total_bytes = 0
-    while True:
-        try:
-            async with asyncio.timeout(STALL_TIMEOUT_SECONDS):
-                chunk = await anext(stream, None)
-        except TimeoutError as error:
-            raise UploadStalled(f"no byte arrived for {STALL_TIMEOUT_SECONDS:.0f} s; send the file again") from error
-        if chunk is None:
-            return
-        total_bytes += len(chunk)
-        if total_bytes > max_body_bytes:
-            raise _too_large(limits)
-        yield chunk
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            total_bytes += len(chunk)
+            if total_bytes > max_body_bytes:
+                raise _too_large(limits)
+            yield chunk
 
 
 async def _pieces(part: _FilePart, chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[list[bytes]]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from deepscreen.engine.about import MethodInfo
 from deepscreen.record import Screening, Verdict
-from deepscreen.settings import Limits, VerdictPolicy
+from deepscreen.settings import Limits, Settings, VerdictPolicy
 from deepscreen.store.audit import Entry
 from deepscreen.store.computations import State
+from deepscreen.store.keys import Role
 from deepscreen.store.reviews import Decision
 
-OUTGOING_STATEMENT = "Nothing leaves this machine: the service opens no outgoing connection."
-STAMPED_STATEMENT = "Nothing but hashes of the audit log leaves this machine, for the time-stamping authority."
+NOTHING_OUT = "Nothing leaves this machine: the service opens no outgoing connection."
 
 
 class _Wire(BaseModel):
@@ -90,6 +90,50 @@ class ReviewInfo(_Wire):
     reason: str
     reviewer: str = Field(description="Id of the reviewer's key.")
     reviewed_at: datetime
+
+
+class Login(_Wire):
+    """What a session is begun with."""
+
+    key: SecretStr = Field(max_length=200, description="An API key, `dsk_...`.")
+
+
+class SessionInfo(_Wire):
+    """Who the caller is, and until when."""
+
+    id: str = Field(description="Id of the key; `local` where no keys are in use.")
+    name: str | None
+    role: Role
+    expires_at: datetime | None = Field(description="End of the session; none without one.")
+    csrf_token: str | None = Field(description="For the header `X-CSRF-Token`; none without a session.")
+
+
+class NewWebhook(_Wire):
+    """Where messages shall go."""
+
+    url: str = Field(max_length=2000, description="An https URL of one of `webhook_hosts`.")
+
+
+class WebhookInfo(_Wire):
+    """Where messages go."""
+
+    id: str
+    url: str
+    created_at: datetime
+    waiting: int = Field(description="Messages that were not taken and will be sent again.")
+    last_error: str | None = Field(description="Why a message was not taken, the last time that one was not.")
+
+
+class WebhookSecret(WebhookInfo):
+    """A new webhook."""
+
+    secret: str = Field(description="`whsec_...`, to verify messages with; shown only now.")
+
+
+class WebhookList(_Wire):
+    """All webhooks, the oldest first."""
+
+    webhooks: tuple[WebhookInfo, ...]
 
 
 class NewCase(_Wire):
@@ -185,7 +229,19 @@ class ServiceInfo(MethodInfo):
     limits: Limits
     policy: VerdictPolicy
     places: PlacesInfo
-    outgoing_connections: str = OUTGOING_STATEMENT
+    outgoing_connections: str = Field(description="Whom the service calls.")
     timestamps_pending: int | None = Field(
         None, description="Checkpoints that wait for the time-stamping authority; null: none is set."
     )
+
+
+def outgoing_statement(settings: Settings) -> str:
+    """Whom the service calls, by its settings."""
+    called = []
+    if settings.timestamp_url is not None:
+        called.append("hashes of the audit log, for the time-stamping authority")
+    if settings.webhook_hosts:
+        called.append(f"messages that a screening has ended, to webhooks at {', '.join(settings.webhook_hosts)}")
+    if settings.oidc_jwks and settings.oidc_jwks.startswith("https://"):
+        called.append(f"the identity provider's keys are fetched from {settings.oidc_jwks}")
+    return f"Only this: {'; '.join(called)}." if called else NOTHING_OUT

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from deepscreen.media.isolation import IsolationKind, isolation
 from deepscreen.record import SCHEMA_VERSION
-from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Profile
+
+if TYPE_CHECKING:  # what a worker tells is read by those that load no network: the client
+    from deepscreen.screening import ScreeningDesk
 
 
 class _Told(BaseModel):

@@ -9,10 +9,12 @@ import secrets
 import threading
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Row, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from deepscreen.errors import ConfigError
 from deepscreen.store import audit
@@ -74,7 +76,7 @@ def list_keys(database: Database) -> list[tuple[ApiKey, str]]:
     with database.read() as connection:
         now = database.now(connection)
         rows = connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)).all()
-    return [(_key(row), _key(row).state(now)) for row in rows]
+    return [(key_of_row(row), key_of_row(row).state(now)) for row in rows]
 
 
 def revoke_key(database: Database, key_id: str, *, actor: str) -> None:
@@ -121,9 +123,30 @@ class KeyRing:
         with self._database.read() as connection:
             row = connection.execute(select(api_keys).where(api_keys.c.id == match["id"])).first()
             now = self._database.now(connection)
-        if row is None or _key(row).state(now) != "valid" or not self._proves(row, match["secret"]):
+        if row is None or key_of_row(row).state(now) != "valid" or not self._proves(row, match["secret"]):
             return None
-        return _key(row)
+        return key_of_row(row)
+
+    def meet(self, key_id: str, name: str, role: Role) -> bool:
+        """Whether somebody whom an identity provider knows may enter; at first sight a row without a secret is made.
+
+        The row gives such a person a name in cases and lists, and `deepscreen keys revoke` shuts the door.
+        """
+        known = select(api_keys.c.revoked_at).where(api_keys.c.id == key_id)
+        with self._database.read() as connection:
+            row = connection.execute(known).first()
+        if row is not None:
+            return row.revoked_at is None
+        try:
+            with self._database.write() as connection:
+                now = self._database.now(connection)
+                new = {"id": key_id, "name": name, "role": role.value, "secret_hash": "", "created_at": now}
+                connection.execute(insert(api_keys).values(new))
+                details = {"role": role.value, "from": "identity provider"}
+                audit.append(self._database, connection, actor=key_id, act=KEY_CREATED, subject=key_id, details=details)
+        except IntegrityError:  # met twice at the same moment
+            return self.meet(key_id, name, role)
+        return True
 
     def _proves(self, row: Row[tuple[object, ...]], secret: str) -> bool:
         digest = hashlib.sha256(f"{row.secret_hash}:{secret}".encode()).digest()
@@ -142,5 +165,6 @@ class KeyRing:
         return True
 
 
-def _key(row: Row[tuple[object, ...]]) -> ApiKey:
+def key_of_row(row: Row[Any]) -> ApiKey:
+    """The key of a row of its table."""
     return ApiKey(row.id, row.name, Role(row.role), row.created_at, row.expires_at, row.revoked_at)

@@ -17,6 +17,7 @@ from deepscreen.store.keys import Caller
 from deepscreen.store.removal import remove_or_leave
 from deepscreen.store.store import Store
 from deepscreen.store.tables import blob_uses, case_members, cases, computations, screenings
+from deepscreen.store.webhooks import promise
 
 ID_BYTES = 16  # 128 random bits: an id cannot be guessed or counted up
 
@@ -154,6 +155,7 @@ class Screenings:
             joined_at = self._joined_at(connection, caller, item.case_id, new)
             meant = update(screenings).where(screenings.c.id == screening_id)
             connection.execute(meant.values(computation_id=new, cancelled_at=None, joined_at=joined_at))
+            promise(self._database, connection, screening_id)
             self._log(connection, caller, SCREENING_RETRIED, screening_id, computation_id=new)
         return self.get(screening_id, caller)
 
@@ -210,6 +212,7 @@ class Screenings:
             "idempotency_key": request.idempotency_key,
         }
         connection.execute(insert(screenings).values(row))
+        promise(self._database, connection, screening_id)
         details: dict[str, audit.Detail] = {
             "media_sha256": request.media_sha256,
             "case_id": request.case_id,

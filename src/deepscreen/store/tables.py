@@ -40,6 +40,15 @@ api_keys = Table(
     Column("revoked_at", Float),
 )
 
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_sha256", SHA256, primary_key=True),  # the token itself is in the cookie and nowhere else
+    Column("key_id", ID, ForeignKey("api_keys.id"), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
+
 cases = Table(
     "cases",
     metadata,
@@ -128,6 +137,30 @@ reviews = Table(
     Column("verdict", String(32), nullable=False),
     Column("reason", Text, nullable=False),
     Column("reviewed_at", Float, nullable=False),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("secret", String(100), nullable=False),  # messages are signed with it, so it is kept; gone with the webhook
+    Column("created_at", Float, nullable=False),
+    Column("deleted_at", Float),
+)
+
+# Written with a screening, for every webhook that there was; told once the screening has ended.
+webhook_messages = Table(
+    "webhook_messages",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("webhook_id", ID, ForeignKey("webhooks.id"), nullable=False),
+    Column("screening_id", ID, ForeignKey("screenings.id"), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("not_before", Float, nullable=False),
+    Column("outcome", String(16)),  # none: still to be told
+    Column("error", Text),  # of the last try
+    Index("ix_webhook_messages_outcome", "outcome", "not_before"),
 )
 
 workers = Table(

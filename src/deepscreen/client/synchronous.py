@@ -1,0 +1,107 @@
+"""The client whose methods return when they are done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+
+from deepscreen.api.wire import ScreeningEnvelope, ScreeningSummary, ServiceInfo
+from deepscreen.client import flows
+from deepscreen.client.flows import Call, Flow, Pause
+
+Result = TypeVar("Result")
+
+
+class Client:
+    """A client of the service at *url*; *key* is an API key, or an identity provider's token. To be closed.
+
+    All methods raise Refused where the service answers with a problem, and Unreachable where it does not answer.
+    """
+
+    def __init__(self, url: str, *, key: str | None = None, timeout_seconds: float = 60.0) -> None:
+        self._http = httpx.Client(base_url=url, headers=flows.headers_of(key), timeout=timeout_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def info(self) -> ServiceInfo:
+        """By what, how and under which limits the service screens."""
+        return self._run(flows.info())
+
+    def screen(self, path: Path, *, case_id: str | None = None, wait_seconds: float = 600.0) -> ScreeningEnvelope:
+        """Sends a file and waits for its end; raises NotEnded after *wait_seconds*."""
+        return self.wait(self.upload(path, case_id=case_id).id, seconds=wait_seconds)
+
+    def upload(self, path: Path, *, case_id: str | None = None) -> ScreeningEnvelope:
+        """Sends a file, a large one resumably, and does not wait for its end."""
+        return self._run(flows.upload(path, case_id=case_id))
+
+    def get(self, screening_id: str) -> ScreeningEnvelope:
+        """A screening as it stands."""
+        return self._run(flows.get(screening_id))
+
+    def wait(self, screening_id: str, *, seconds: float = 600.0) -> ScreeningEnvelope:
+        """The screening when it has ended, done or failed; raises NotEnded after *seconds*."""
+        return self._run(flows.wait(screening_id, seconds=seconds))
+
+    def screenings(self, **filters: str | int | None) -> Iterator[ScreeningSummary]:
+        """Screenings, the newest first; filters as ``GET /v1/screenings`` has them, ``limit`` is that of a page."""
+        before: str | None = None
+        while True:
+            page = self._run(flows.page(filters, before))
+            yield from page.items
+            if (before := page.next) is None:
+                return
+
+    def download(self, screening_id: str, sha256: str, target: Path) -> Path:
+        """Saves original, record or picture as *target*; raises HashMismatch, and then leaves no file."""
+        return self._run(flows.download(screening_id, sha256, target))
+
+    def download_evidence(self, envelope: ScreeningEnvelope, folder: Path) -> list[Path]:
+        """Saves all evidence pictures of a finished screening in *folder*, each proven by its hash."""
+        return self._run(flows.download_evidence(envelope, folder))
+
+    def _run(self, flow: Flow[Result]) -> Result:
+        try:
+            step = next(flow)
+            while True:
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                    step = next(flow)
+                    continue
+                try:
+                    response = self._send(step)
+                except httpx.TransportError as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(response)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+    def _send(self, call: Call) -> httpx.Response:
+        request = self._http.build_request(
+            call.method, call.path, params=call.params, headers=call.headers, files=call.files, content=call.content
+        )
+        response = self._http.send(request, stream=True)
+        try:
+            if call.sink is None or not response.is_success:
+                response.read()
+            else:
+                for piece in response.iter_bytes():
+                    call.sink(piece)
+        finally:
+            response.close()
+        return response
