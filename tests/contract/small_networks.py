@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deepscreen.detectors.audio_aasist import AudioAasist
-from deepscreen.detectors.audio_head import AudioHead
+from deepscreen.detectors.audio_head import AudioHead, ViewExamples, views_of
 from deepscreen.detectors.audio_whisper import AudioWhisper
 from deepscreen.detectors.clip_features import ClipFeatures
 from deepscreen.detectors.contract import Detector
@@ -26,12 +26,13 @@ from deepscreen.detectors.nets.fixed_batches import run_fixed_batches
 from deepscreen.detectors.nets.whisper import LogMel
 from deepscreen.detectors.registry import Workshop, build_detector
 from deepscreen.detectors.speech import CHUNK_SAMPLES, VoiceActivity
-from deepscreen.detectors.speech_features import SpeechFeatures
+from deepscreen.detectors.speech_features import VIEWS, SpeechFeatures
 from deepscreen.detectors.view_head import ViewHead
 from deepscreen.settings import Settings
 from deepscreen.weights.store import WeightsStore
 
 CLASS_FEATURES, PATCH_FEATURES, AUDIO_LAYERS = 6 * 768, 3 * 768, (1, 2)
+N_SPECTRAL = max(view.stop for view in VIEWS.values())
 BATCH_SIZE = 2
 SPEECH_RMS = 0.01
 
@@ -66,11 +67,11 @@ class SmallWhisper:
     def log_mel(self, samples: Tensor) -> Tensor:
         return torch.cat([self._log_mel(window[None]) for window in samples])
 
-    def hidden_states(self, samples: Tensor) -> Tensor:
-        return torch.stack(run_fixed_batches(self._forward, self.log_mel(samples), self.batch_size))
+    def hidden_states(self, samples: Tensor, *, last_layer: int = 6) -> Tensor:
+        return torch.stack(run_fixed_batches(self._forward, self.log_mel(samples), self.batch_size)[: last_layer + 1])
 
-    def differentiable_hidden_states(self, log_mel: Tensor) -> Tensor:
-        return torch.stack(self._forward(log_mel))
+    def differentiable_hidden_states(self, log_mel: Tensor, *, last_layer: int = 6) -> Tensor:
+        return torch.stack(self._forward(log_mel)[: last_layer + 1])
 
     def _forward(self, log_mel: Tensor) -> tuple[Tensor, ...]:
         pairs = log_mel.permute(0, 2, 1).reshape(len(log_mel), -1, 160)
@@ -114,13 +115,10 @@ def small_detector(name: str) -> Detector:
 
 def _small_audio() -> AudioWhisper:
     rng = np.random.default_rng(3)
-    head = AudioHead(
-        layers=AUDIO_LAYERS,
-        whisper=random_head(rng, len(AUDIO_LAYERS) * 1024),
-        spectral=random_head(rng, 239),
-        fusion=LinearHead(np.zeros(2), np.ones(2), np.array([1.0, 0.01]), 0.0),
-    )
-    return AudioWhisper(SpeechFeatures(SmallWhisper()), head, lambda: loud_is_speech)  # type: ignore[arg-type]
+    examples = views_of(rng.normal(size=(8, 3, 1024)), 0.1 * rng.normal(size=(8, N_SPECTRAL)), AUDIO_LAYERS)
+    views = tuple(ViewExamples.of(one, np.ones(8), width=0.01, share=1 / 3) for one in examples.values())
+    head = AudioHead(AUDIO_LAYERS, views, 3 * rng.normal(size=8), 0.1)
+    return AudioWhisper(SpeechFeatures(SmallWhisper(), last_layer=2), head, lambda: loud_is_speech)  # type: ignore[arg-type]
 
 
 def _small_aasist() -> AudioAasist:

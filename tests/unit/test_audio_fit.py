@@ -13,18 +13,22 @@ import soundfile
 
 from deepscreen.detectors.device import plan_compute
 from deepscreen.detectors.registry import Workshop
-from deepscreen.detectors.spectral import N_STATISTICS
+from deepscreen.detectors.speech_features import VIEWS
 from deepscreen.errors import ConfigError
+from deepscreen.evaluation.metrics import auc
 from deepscreen.settings import Settings
 from deepscreen.training.artefacts import Artefacts
 from deepscreen.training.audio_features import ClipFeatures
-from deepscreen.training.audio_parts import AudioRows, SpectralPart, WhisperPart, audio_rows, choose, cross_fitted
+from deepscreen.training.audio_hold_out import hold_out
+from deepscreen.training.audio_kernel import Examples, KernelSetting, fit_kernel, kernel_logits
+from deepscreen.training.audio_rows import AudioRows, audio_rows
 from deepscreen.training.fit_audio import calibrate, fit_audio
 from deepscreen.training.labelled import LabelledFile
 from deepscreen.weights.store import WeightsStore
 
 READING = Path(__file__).parents[2] / "sample_media/bona_fide/reading.flac"
-LAYERS = (1,)
+SETTING = KernelSetting(factor=1.0, l2=0.3)
+N_ALL = max(view.stop for view in VIEWS.values())
 
 
 def file(source: str, label: int, n: int, group: str = "") -> LabelledFile:
@@ -42,55 +46,73 @@ def rows(n_sources: int = 12, *, signal: float = 0.0, shared_groups: bool = Fals
         for n in range(4):
             whisper = 3 * mark + rng.standard_normal((8, 1024)).astype(np.float32)
             whisper[1, :50] += signal * label
-            spectral = rng.standard_normal(N_STATISTICS) + np.where(np.arange(N_STATISTICS) < 20, signal * label, 0)
+            spectral = rng.standard_normal(N_ALL) + np.where(np.arange(N_ALL) < 20, signal * label, 0)
             group = f"speaker {s // 2}" if shared_groups else ""
-            pairs.append((file(f"source {s}", label, n, group), ClipFeatures("", 0, whisper, spectral)))
+            pairs.append(
+                (
+                    file(f"source {s}", label, n, group),
+                    ClipFeatures("", 0, whisper, whisper[7], spectral.astype(np.float32)),
+                )
+            )
     return audio_rows(pairs)
+
+
+def cross_fitted(data: AudioRows, n_folds: int = 6) -> np.ndarray:
+    examples = Examples.of(data)
+    return examples.cross_fitted(examples.kernel(SETTING.factor), SETTING.l2, data.folds(n_folds))
 
 
 def test_a_mark_of_the_source_does_not_help_on_held_out_sources() -> None:
     data = rows(24)
-    logits = cross_fitted(WhisperPart(LAYERS, 30.0), data, data.folds(6))
-    within = WhisperPart(LAYERS, 30.0).fitted(data).logits(data)
-    assert abs(float(np.corrcoef(logits, data.labels)[0, 1])) < 0.4
+    within = fit_kernel(data, 4, (SETTING,)).logits(data)
+    assert abs(float(np.corrcoef(cross_fitted(data), data.labels)[0, 1])) < 0.4
     assert float(np.corrcoef(within, data.labels)[0, 1]) > 0.9  # fitted on the same sources it looks perfect
 
 
-@pytest.mark.parametrize("part", [WhisperPart(LAYERS, 300.0), SpectralPart(0.3, 30.0, seed=0, n_cosines=200)])
-def test_a_part_finds_what_spoofs_have_in_common(part: WhisperPart | SpectralPart) -> None:
+def test_the_kernel_finds_what_spoofs_have_in_common() -> None:
     data = rows(24, signal=4.0)
-    logits = cross_fitted(part, data, data.folds(6))
-    assert logits[data.labels == 1].mean() > logits[data.labels == 0].mean() + 0.5
+    assert auc(data.labels, cross_fitted(data)) > 0.9
+
+
+def test_held_out_scores_are_those_of_a_fit_on_the_other_folds() -> None:
+    data = rows(12, signal=4.0)
+    held = hold_out(data)
+    fold = data.folds(6)[2]
+    kept = np.setdiff1d(np.arange(len(data.files)), fold)
+    fitted = fit_kernel(data.take(kept), 4)
+    assert np.array_equal(held.result.spoof_logits[fold], fitted.logits(data.take(fold)))
+    assert held.fits[2].setting == fitted.setting
+    assert set(held.folds[fold]) == {2}
+
+
+def test_a_view_alone_reads_nothing_else() -> None:
+    data = rows(12, signal=4.0)
+    alone = fit_kernel(data, 4, (SETTING,)).alone[0]
+    changed = AudioRows(data.files, data.copies, data.whisper, data.last, -data.spectral, data.labels)
+    assert np.array_equal(kernel_logits(alone, data), kernel_logits(alone, changed))
 
 
 def test_sources_that_share_a_group_are_held_out_together() -> None:
     data = rows(12, shared_groups=True)
-    for held_out in data.folds(3):
-        inside = {data.files[k].group for k in held_out}
-        assert inside.isdisjoint({f.group for k, f in enumerate(data.files) if k not in set(held_out)})
+    for fold in data.folds(3):
+        inside = {data.files[k].group for k in fold}
+        assert inside.isdisjoint({f.group for k, f in enumerate(data.files) if k not in set(fold)})
 
 
-def test_the_better_candidate_is_chosen() -> None:
+def test_the_better_setting_is_chosen() -> None:
     data = rows(24, signal=4.0)
-    chosen, logits = choose([WhisperPart((5,), 300.0), WhisperPart((1,), 300.0)], data, 4)
-    assert chosen.layers == (1,)
-    assert logits.shape == data.labels.shape
+    useless = KernelSetting(factor=1e4, l2=0.3)  # every example is near to itself only
+    assert fit_kernel(data, 4, (useless, SETTING)).setting == SETTING
 
 
 def test_fitting_twice_gives_the_same_numbers() -> None:
     data = rows(8, signal=1.0)
-    for part in (WhisperPart(LAYERS, 100.0), SpectralPart(0.3, 30.0, seed=3, n_cosines=50)):
-        assert np.array_equal(part.fitted(data).logits(data), part.fitted(data).logits(data))
-
-
-def test_a_part_that_was_not_fitted_says_so() -> None:
-    with pytest.raises(ValueError, match="not fitted"):
-        WhisperPart(LAYERS, 1.0).logits(rows(2))
+    assert np.array_equal(*(fit_kernel(data, 4, (SETTING,)).logits(data) for _ in range(2)))
 
 
 def test_calibration_belongs_to_its_head_and_keeps_the_order_of_logits() -> None:
     data = rows(24, signal=4.0)
-    logits = cross_fitted(WhisperPart(LAYERS, 300.0), data, data.folds(6))
+    logits = cross_fitted(data)
     calibration = calibrate("ab" * 32, data, logits)
     (stratum,) = calibration.strata
     assert calibration.head_sha256 == "ab" * 32

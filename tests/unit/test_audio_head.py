@@ -6,36 +6,27 @@ import numpy as np
 import pytest
 import torch
 
-from deepscreen.detectors.audio_head import AudioHead, CosineHead
+from deepscreen.detectors.audio_head import HEAD_VIEWS, REACH, STEP, AudioHead, ViewExamples, views_of
 from deepscreen.detectors.audio_whisper import NARROW_BAND, WIDE_BAND, stratum_of, track_logit
-from deepscreen.detectors.linear_head import LinearHead
-from deepscreen.detectors.spectral import N_STATISTICS
 from deepscreen.detectors.speech import WINDOW_FRAMES, WINDOW_SAMPLES, SpeechWindow
-from deepscreen.detectors.speech_features import WindowFeatures, pooled_states, state_mask
+from deepscreen.detectors.speech_features import VIEWS, WindowFeatures, pooled_states, state_mask
 
 LAYERS = (1, 3)
+N_ALL = max(view.stop for view in VIEWS.values())
 
 
-def linear(n: int, seed: int) -> LinearHead:
-    rng = np.random.default_rng(seed)
-    return LinearHead(rng.standard_normal(n), rng.uniform(0.5, 2, n), rng.standard_normal(n), 0.25)
-
-
-def head() -> AudioHead:
+def head(n: int = 12) -> AudioHead:
     rng = np.random.default_rng(9)
-    spectral = CosineHead(
-        rng.standard_normal(N_STATISTICS),
-        rng.uniform(0.5, 2, N_STATISTICS),
-        rng.standard_normal((N_STATISTICS, 6)) * 0.05,
-        rng.uniform(0, 6, 6),
-        linear(6, 1),
-    )
-    return AudioHead(LAYERS, linear(2048, 2), spectral, linear(2, 3))
+    whisper, spectral = rng.standard_normal((n, 7, 1024)), rng.standard_normal((n, N_ALL))
+    read = views_of(whisper.astype(np.float32), spectral, LAYERS)
+    weights = rng.uniform(0.5, 2, n)
+    views = tuple(ViewExamples.of(read[name], weights, width=0.5, share=1 / 3) for name in HEAD_VIEWS)
+    return AudioHead(LAYERS, views, rng.standard_normal(n), 0.25)
 
 
 def features(seed: int = 0) -> WindowFeatures:
     rng = np.random.default_rng(seed)
-    return WindowFeatures(rng.standard_normal((7, 1024)).astype(np.float32), rng.standard_normal(N_STATISTICS))
+    return WindowFeatures(rng.standard_normal((7, 1024)).astype(np.float32), rng.standard_normal(N_ALL))
 
 
 def window(speech: slice, seconds: float = 3.0) -> SpeechWindow:
@@ -58,11 +49,49 @@ def test_only_the_chosen_layers_count() -> None:
     assert head().logit(changed) != head().logit(features())
 
 
-def test_differentiable_logit_is_the_whisper_part_of_the_logit() -> None:
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_counts(view: str) -> None:
+    changed = features()
+    changed.spectral[VIEWS[view]] += 1
+    assert head().logit(changed) != head().logit(features())
+
+
+def test_logit_is_the_kernel_written_out() -> None:
+    seen, given = head(), features()
+    read = {name: values[0] for name, values in views_of(given.whisper[None], given.spectral[None], LAYERS).items()}
+    nearness = np.zeros(12)
+    for name, view in zip(HEAD_VIEWS, seen.views, strict=True):
+        standardised = np.clip((read[name] - view.mean) / view.scale, -REACH, REACH)
+        nearness += np.exp(-0.5 * ((view.examples - standardised) ** 2).mean(axis=1)) / 3
+    assert seen.logit(given) == pytest.approx(float(nearness @ seen.coef) + 0.25, abs=1e-5)
+
+
+def test_examples_are_kept_in_whole_steps_within_reach() -> None:
+    far = ViewExamples.of(np.vstack([np.zeros((99, 3)), np.full((1, 3), 1e6)]), np.ones(100), width=1.0, share=1.0)
+    steps = far.examples / STEP
+    assert np.abs(steps - np.rint(steps)).max() < 1e-4
+    assert far.examples.max() == pytest.approx(REACH)
+
+
+def test_layers_beyond_the_last_one_that_is_read_need_not_be_there() -> None:
+    whole = features()
+    early = WindowFeatures(whole.whisper[: head().last_layer + 1], whole.spectral)
+    assert head().logit(early) == head().logit(whole)
+
+
+def test_differentiable_logit_is_the_whisper_term_of_the_logit() -> None:
     one, other = features(0), WindowFeatures(features(1).whisper, features(0).spectral)
     logits = [float(head().differentiable_whisper_logit(torch.from_numpy(f.whisper))) for f in (one, other)]
     difference = head().logit(one) - head().logit(other)
-    assert head().whisper_share * (logits[0] - logits[1]) == pytest.approx(difference, abs=1e-9)
+    assert logits[0] - logits[1] == pytest.approx(difference, abs=1e-5)
+
+
+def test_differentiable_logit_has_a_gradient_in_the_chosen_layers_only() -> None:
+    pooled = torch.from_numpy(features().whisper).requires_grad_()
+    head().differentiable_whisper_logit(pooled).backward()
+    assert pooled.grad is not None
+    moved = pooled.grad.abs().sum(dim=1) > 0
+    assert moved.tolist() == [k in LAYERS for k in range(7)]
 
 
 def test_pooling_looks_at_speech_frames_only() -> None:

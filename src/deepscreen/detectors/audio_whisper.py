@@ -1,8 +1,8 @@
 """``audio_whisper``: is the speech synthetic, converted or resynthesised?
 
-A voice activity detector finds windows of speech; a frozen Whisper encoder's early layers and spectral statistics are
-read by small heads whose fusion gives each window's log-odds. Music and noise are not scored, and the
-recording's level says nothing.
+A voice activity detector finds windows of speech; a kernel head compares each window with labelled examples in early
+layers of a frozen Whisper encoder and in spectral and phase statistics, which gives its log-odds. Music and noise are
+not scored, and the recording's level says nothing.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ HEAD_NAME = "head-audio"
 CARD = DetectorCard(
     name="audio_whisper",
     modality="audio",
-    version="1",
+    version="2",
     weights=(WEIGHTS_NAME, VAD_NAME, HEAD_NAME),
-    summary="Speech: synthetic or converted, from early layers of a frozen Whisper encoder and spectral statistics.",
+    summary="Speech: synthetic or converted, from early Whisper layers, spectral and phase statistics.",
 )
 
 
@@ -122,18 +122,15 @@ def speech_absence(detector: str, survey: SpeechSurvey) -> NotScored | None:
 
 def build(workshop: Workshop) -> AudioWhisper:
     """The detector with its shipped head."""
-    return AudioWhisper(
-        speech_features(workshop),
-        AudioHead.from_arrays(workshop.head_arrays(HEAD_NAME)),
-        voice_activity(workshop),
-    )
+    head = AudioHead.from_arrays(workshop.head_arrays(HEAD_NAME))
+    return AudioWhisper(speech_features(workshop, head.last_layer), head, voice_activity(workshop))
 
 
-def speech_features(workshop: Workshop) -> SpeechFeatures:
-    """The frozen Whisper encoder on the workshop's device."""
+def speech_features(workshop: Workshop, last_layer: int) -> SpeechFeatures:
+    """The frozen Whisper encoder on the workshop's device, up to *last_layer*."""
     weights, plan = workshop.store.locate(WEIGHTS_NAME), workshop.plan
     backbone = WhisperBackbone(weights, device=plan.device, precision=plan.precision, batch_size=plan.batch_size)
-    return SpeechFeatures(backbone)
+    return SpeechFeatures(backbone, last_layer=last_layer)
 
 
 def voice_activity(workshop: Workshop) -> Callable[[], VoiceActivity]:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepscreen.detectors.nets.whisper import WhisperBackbone
-from deepscreen.detectors.spectral import lfcc_statistics
+from deepscreen.detectors.nets.whisper import LAYERS, WhisperBackbone
+from deepscreen.detectors.phase import N_PHASE_STATISTICS, phase_statistics
+from deepscreen.detectors.spectral import N_STATISTICS, lfcc_statistics
 from deepscreen.detectors.speech import SpeechWindow
 
-LAYER_ENTRIES = 7  # the embedding and six layers
+N_SPECTRAL = N_STATISTICS + N_PHASE_STATISTICS
+# What the spectral views read of ``WindowFeatures.spectral``.
+VIEWS: Mapping[str, slice] = MappingProxyType(
+    {"lfcc": slice(0, N_STATISTICS), "phase": slice(N_STATISTICS, N_SPECTRAL)}
+)
 POOLED_WIDTH = 1024  # mean and standard deviation of 512 channels
 _VARIANCE_FLOOR = 1e-8  # keeps the gradient of the root finite
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WindowFeatures:
-    """Features of one window. ``whisper``: (7, 1024) float32, one row a layer entry; ``spectral``: (239,) float64."""
+    """Of one window. ``whisper``: (entries, 1024) float32, a row for a layer entry; ``spectral``: (431,), see VIEWS."""
 
     whisper: NDArray[np.float32]
     spectral: NDArray[np.float64]
@@ -30,8 +36,8 @@ class WindowFeatures:
 class SpeechFeatures:
     """Turns windows of speech into features with a frozen Whisper encoder; one window never changes another's."""
 
-    def __init__(self, backbone: WhisperBackbone) -> None:
-        self.backbone = backbone
+    def __init__(self, backbone: WhisperBackbone, *, last_layer: int = LAYERS) -> None:
+        self.backbone, self.last_layer = backbone, last_layer
 
     @property
     def identity(self) -> str:
@@ -47,11 +53,18 @@ class SpeechFeatures:
             states = self.states(batch)
             for k, window in enumerate(batch):
                 pooled = pooled_states(states[:, k], state_mask(window)).cpu().numpy()
-                yield WindowFeatures(pooled, lfcc_statistics(window.levelled(), window.speech))
+                yield WindowFeatures(pooled, window_statistics(window))
 
     def states(self, windows: Sequence[SpeechWindow]) -> Tensor:
-        """(7, n, 150, 512) float32: the hidden states of levelled windows, one frame per 20 ms."""
-        return self.backbone.hidden_states(torch.from_numpy(np.stack([w.levelled() for w in windows])))
+        """(last_layer + 1, n, 150, 512) float32: hidden states of levelled windows, one frame per 20 ms."""
+        samples = torch.from_numpy(np.stack([window.levelled() for window in windows]))
+        return self.backbone.hidden_states(samples, last_layer=self.last_layer)
+
+
+def window_statistics(window: SpeechWindow) -> NDArray[np.float64]:
+    """LFCC statistics, then phase statistics, of the levelled window; see ``VIEWS`` for what lies where."""
+    samples = window.levelled()
+    return np.concatenate([lfcc_statistics(samples, window.speech), phase_statistics(samples, window.speech)])
 
 
 def state_mask(window: SpeechWindow) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which times and frequencies of a window of speech moved the Whisper part of its score.
+"""Which times and frequencies of a window of speech moved the Whisper view's term of its log-odds.
 
 Gradient times difference from a window in which every mel band is constant at its own median, taken halfway between the
 two: integrated gradients with one step (Sundararajan et al. 2017, "Axiomatic attribution for deep networks"); more
@@ -49,7 +49,7 @@ def explain_window(backbone: WhisperBackbone, head: AudioHead, window: SpeechWin
 
 
 class _SeenWindow:
-    """One window as the Whisper part sees it: its log-mel, and the log-odds of altered ones."""
+    """One window as the Whisper view sees it: its log-mel, and the log-odds of altered ones."""
 
     def __init__(self, backbone: WhisperBackbone, head: AudioHead, window: SpeechWindow) -> None:
         self._backbone, self._head = backbone, head
@@ -94,9 +94,9 @@ class _SeenWindow:
         return float(self._logit(torch.where(everywhere, self._plain, self._log_mel)).detach())
 
     def _logit(self, log_mel: Tensor) -> Tensor:
-        """Log-odds of the window that come from the Whisper part."""
-        states = self._backbone.differentiable_hidden_states(log_mel)[:, 0]
-        return self._head.differentiable_whisper_logit(pooled_states(states, self._mask)) * self._head.whisper_share
+        """What the Whisper view adds to the log-odds of the window."""
+        states = self._backbone.differentiable_hidden_states(log_mel, last_layer=self._head.last_layer)[:, 0]
+        return self._head.differentiable_whisper_logit(pooled_states(states, self._mask))
 
 
 def _neighbourhood_sums(cells: Cells) -> Cells:

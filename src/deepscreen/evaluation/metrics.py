@@ -50,6 +50,19 @@ def tpr_at_fpr(labels: IntArray, scores: FloatArray, max_fpr: float) -> float:
     return float(tpr[fpr <= max_fpr].max())
 
 
+def min_dcf(
+    labels: IntArray, scores: FloatArray, *, prior_spoof: float = 0.05, cost_miss: float = 1.0, cost_false: float = 10.0
+) -> float:
+    """Least detection cost over all thresholds, 1 = that of the better blind guess.
+
+    A miss is a bona fide item taken for spoof, a false acceptance a spoof taken for bona fide. Source: ASVspoof 5
+    evaluation plan (2024), eq. 1 to 3, with its prior and costs.
+    """
+    fpr, tpr, _ = roc_curve(labels, scores, drop_intermediate=False)
+    cost = cost_miss * (1 - prior_spoof) * fpr + cost_false * prior_spoof * (1 - tpr)
+    return float(cost.min() / min(cost_miss * (1 - prior_spoof), cost_false * prior_spoof))
+
+
 def cllr(labels: IntArray, llrs: FloatArray) -> float:
     """Cost of the log likelihood ratio (natural-log LLRs), in bits; 1 = no information.
 

@@ -13,28 +13,37 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepscreen.detectors.spectral import lfcc_statistics
+from deepscreen.detectors.nets.whisper import WhisperBackbone
 from deepscreen.detectors.speech import SAMPLE_RATE_HZ, SpeechWindow, VoiceActivity, survey_speech
-from deepscreen.detectors.speech_features import SpeechFeatures, pooled_states, state_mask
+from deepscreen.detectors.speech_features import (
+    POOLED_WIDTH,
+    SpeechFeatures,
+    pooled_states,
+    state_mask,
+    window_statistics,
+)
 from deepscreen.errors import ConfigError
 from deepscreen.media.samples import Waveform
 from deepscreen.training.labelled import LabelledFile
-from deepscreen.training.launder_audio import clip_seed, launder
+from deepscreen.training.launder_audio import copies_of, copy_of
 
-RECIPE = "1"  # to be raised when the features of the same sound change
+RECIPE = "2"  # to be raised when the features of the same sound change
+EARLY_LAYER = 3  # the last Whisper layer that heads may read: later ones know words and speakers
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ClipFeatures:
     """Features of the first speech window of one copy of one recording.
 
-    ``whisper``: (8, 1024) float32, the seven layer entries and the last layer after its norm (for the bare baseline).
+    ``whisper``: (EARLY_LAYER + 1, 1024) float32, one row a layer entry. ``last``: (1024,) float32, the last layer after
+    its norm, for the bare baseline; zeros for laundered copies, of which the baseline is not asked.
     """
 
     key: str
     copy: int  # 0 = as it is, from 1 on laundered
     whisper: NDArray[np.float32]
-    spectral: NDArray[np.float64]
+    last: NDArray[np.float32]
+    spectral: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +63,27 @@ class AudioFeatureCache:
     def __init__(
         self,
         folder: Path | None,
-        speech_features: SpeechFeatures,
+        backbone: WhisperBackbone,
         new_voice_activity: Callable[[], VoiceActivity],
         last_norm: LastNorm,
         *,
         seed: int,
     ) -> None:
-        self._folder, self._features, self._seed = folder, speech_features, seed
+        self._folder, self._seed = folder, seed
+        self._whole = SpeechFeatures(backbone)
+        self._early = SpeechFeatures(backbone, last_layer=EARLY_LAYER)
         self._new_voice_activity, self._last_norm = new_voice_activity, last_norm
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
 
-    def features(self, file: LabelledFile, *, copies: int) -> Iterator[ClipFeatures]:
-        """Of the recording and *copies* laundered copies; nothing for a copy without speech."""
-        for copy in range(copies + 1):
+    @property
+    def identity(self) -> str:
+        """What the numbers depend on besides the sound."""
+        return self._whole.identity
+
+    def features(self, file: LabelledFile) -> Iterator[ClipFeatures]:
+        """Of the recording and its laundered copies; nothing for a copy without speech."""
+        for copy in copies_of(file.key):
             found = self._cached(file, copy)
             if found:
                 yield found
@@ -76,24 +92,25 @@ class AudioFeatureCache:
         if not self._folder:
             return self._compute(file, copy)
         content = hashlib.sha256(file.path.read_bytes()).hexdigest()
-        name = hashlib.sha256(f"{RECIPE}|{self._seed}|{self._features.identity}|{copy}|{content}|{file.key}".encode())
+        name = hashlib.sha256(f"{RECIPE}|{self._seed}|{self._whole.identity}|{copy}|{content}|{file.key}".encode())
         path = self._folder / f"{name.hexdigest()[:32]}.npz"
         if not path.exists():
             _save(path, self._compute(file, copy))
         return _load(path, file.key, copy)
 
     def _compute(self, file: LabelledFile, copy: int) -> ClipFeatures | None:
-        samples = load_recording(file.path)
-        if copy:
-            samples = launder(samples, clip_seed(file.key, copy, self._seed))
+        samples = copy_of(load_recording(file.path), file.key, copy, self._seed)
         survey = survey_speech([Waveform(samples, SAMPLE_RATE_HZ)], self._new_voice_activity())
         return self._of_window(file.key, copy, survey.windows[0]) if survey.windows else None
 
     def _of_window(self, key: str, copy: int, window: SpeechWindow) -> ClipFeatures:
-        states = self._features.states([window])[:, 0].cpu()
-        entries = torch.cat([states, self._last_norm(states[-1:])])
-        pooled = pooled_states(entries, state_mask(window)).numpy()
-        return ClipFeatures(key, copy, pooled, lfcc_statistics(window.levelled(), window.speech))
+        mask, statistics = state_mask(window), window_statistics(window).astype(np.float32)
+        if copy:
+            early = pooled_states(self._early.states([window])[:, 0].cpu(), mask).numpy()
+            return ClipFeatures(key, copy, early, np.zeros(POOLED_WIDTH, np.float32), statistics)
+        states = self._whole.states([window])[:, 0].cpu()
+        pooled = pooled_states(torch.cat([states, self._last_norm(states[-1:])]), mask).numpy()
+        return ClipFeatures(key, copy, pooled[: EARLY_LAYER + 1].copy(), pooled[-1], statistics)
 
 
 def load_recording(path: Path) -> NDArray[np.float32]:
@@ -110,10 +127,10 @@ def _save(path: Path, features: ClipFeatures | None) -> None:
     if features is None:
         np.savez(temporary)
     else:
-        np.savez(temporary, whisper=features.whisper, spectral=features.spectral)
+        np.savez(temporary, whisper=features.whisper, last=features.last, spectral=features.spectral)
     temporary.rename(path)
 
 
 def _load(path: Path, key: str, copy: int) -> ClipFeatures | None:
     with np.load(path, allow_pickle=False) as stored:
-        return ClipFeatures(key, copy, stored["whisper"], stored["spectral"]) if stored.files else None
+        return ClipFeatures(key, copy, stored["whisper"], stored["last"], stored["spectral"]) if stored.files else None

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deepscreen.detectors.audio_head import HEAD_VIEWS
 from deepscreen.detectors.audio_whisper import CARD, stratum_of
 from deepscreen.detectors.linear_head import FloatArray
 from deepscreen.evaluation.figures import FIGURE_DECIMALS, figure
 from deepscreen.scoring.calibration import LN10, Calibration
-from deepscreen.training.audio_parts import AudioRows
+from deepscreen.training.audio_aims import SPOOF_SUPPORTED_LOG10, TELEPHONE_RATE, Facts, aims_table
+from deepscreen.training.audio_rows import AudioRows
+from deepscreen.training.launder_audio import TREATMENTS
 
-SPOOF_SUPPORTED_LOG10 = 1.0
 BONA_FIDE_SUPPORTED_LOG10 = -1.0
 Mask = NDArray[np.bool_]
 
@@ -26,7 +28,7 @@ class AudioResult:
 
     rows: AudioRows
     spoof_logits: FloatArray
-    part_logits: FloatArray  # (n, 2): Whisper part, spectral part
+    view_scores: FloatArray  # (n, views): by heads that read one of HEAD_VIEWS only
     probe_logits: FloatArray
 
     @property
@@ -41,10 +43,18 @@ class AudioResult:
 
 
 def audio_report(
-    results: Mapping[str, AudioResult], calibration: Calibration, telephone_keys: frozenset[str], notes: Sequence[str]
+    results: Mapping[str, AudioResult],
+    unseen_systems: FloatArray,
+    calibration: Calibration,
+    facts: Mapping[str, Facts],
+    notes: Sequence[str],
 ) -> dict[str, Any]:
-    """The report; ``results`` by protocol, the first of which is source-held-out."""
+    """The report; ``results`` by protocol, the first of which is source-held-out.
+
+    ``unseen_systems``: logits of that one's rows from fits that saw their source, but not their system.
+    """
     held = next(iter(results.values()))
+    lrs = log10_lrs(held, calibration)
     kinds = sorted({file.kind for file in held.rows.files if file.label == 1})
     return {
         "detector": CARD.name,
@@ -55,8 +65,9 @@ def audio_report(
             "n_laundered_copies": int((~held.as_recorded).sum()),
         },
         "protocols": {k: v for title, result in results.items() for k, v in _protocols(title, result, calibration)},
+        "measured_against_aims": aims_table(held.rows, held.spoof_logits, lrs, unseen_systems, facts),
         "by_kind": {kind: _figure(held, held.bona_fide_or(kind), held.spoof_logits) for kind in kinds},
-        "decisions": _decisions(results, calibration, telephone_keys),
+        "decisions": _decisions(results, calibration, facts),
         "false_alarms_by_source": _false_alarms(held, calibration),
         "notes": list(notes),
     }
@@ -64,15 +75,14 @@ def audio_report(
 
 def _protocols(title: str, result: AudioResult, calibration: Calibration) -> list[tuple[str, dict[str, Any]]]:
     llrs = log10_lrs(result, calibration) * LN10
-    clean, copies = result.as_recorded, ~result.as_recorded
-    whisper, spectral = result.part_logits.T
+    clean, treatments = result.as_recorded, np.array(result.rows.treatments)
+    views = zip(HEAD_VIEWS, result.view_scores.T, strict=True)
     return [
         (f"{title}, all", _figure(result, clean, result.spoof_logits, llrs)),
-        (f"{title}, laundered copies", _figure(result, copies, result.spoof_logits, llrs)),
-        (f"{title}, Whisper part alone", _figure(result, clean, whisper)),
-        (f"{title}, spectral part alone", _figure(result, clean, spectral)),
+        (f"{title}, laundered copies", _figure(result, ~clean, result.spoof_logits, llrs)),
+        *((f"{title}, {t}", _figure(result, treatments == t, result.spoof_logits, llrs)) for t in TREATMENTS[1:]),
+        *((f"{title}, {name} view alone", _figure(result, clean, scores)) for name, scores in views),
         (f"last-block probe, {title}, all", _figure(result, clean, result.probe_logits)),
-        (f"last-block probe, {title}, laundered copies", _figure(result, copies, result.probe_logits)),
     ]
 
 
@@ -89,13 +99,13 @@ def _figure(result: AudioResult, chosen: Mask, logits: FloatArray, llrs: FloatAr
 
 
 def _decisions(
-    results: Mapping[str, AudioResult], calibration: Calibration, telephone_keys: frozenset[str]
+    results: Mapping[str, AudioResult], calibration: Calibration, facts: Mapping[str, Facts]
 ) -> dict[str, Any]:
     """How often each class is called what, at the thresholds of the default policy."""
     table: dict[str, Any] = {}
     for title, result in results.items():
         lrs = log10_lrs(result, calibration)
-        telephone = np.array([file.key in telephone_keys for file in result.rows.files])
+        telephone = np.array([facts[file.key].sample_rate_hz == TELEPHONE_RATE for file in result.rows.files])
         narrow = np.array([stratum_of(level) == "narrow_band" for level in result.rows.upper_bands_db])
         subsets = {
             "as recorded": result.as_recorded,

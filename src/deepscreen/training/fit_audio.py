@@ -6,88 +6,28 @@ Split by source and group, never by file; settings are chosen in inner folds. A 
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from deepscreen.detectors.audio_head import AudioHead
 from deepscreen.detectors.audio_whisper import CARD, HEAD_NAME, speech_features, stratum_of, voice_activity
-from deepscreen.detectors.linear_head import FloatArray, LinearHead
-from deepscreen.detectors.nets.whisper import WEIGHTS_NAME
+from deepscreen.detectors.linear_head import FloatArray
+from deepscreen.detectors.nets.whisper import LAYERS, WEIGHTS_NAME
 from deepscreen.detectors.registry import Workshop
 from deepscreen.errors import ConfigError
-from deepscreen.evaluation.metrics import auc, cllr
-from deepscreen.evaluation.protocols import is_release_split
+from deepscreen.evaluation.protocols import is_release_split, system_folds
 from deepscreen.scoring.calibration import Calibration
 from deepscreen.scoring.calibration_fit import fit_stratum
 from deepscreen.training.artefacts import Artefacts
+from deepscreen.training.audio_aims import read_facts
 from deepscreen.training.audio_features import AudioFeatureCache, LastNorm
-from deepscreen.training.audio_parts import (
-    LAST_NORMED,
-    AudioRows,
-    SpectralPart,
-    WhisperPart,
-    audio_rows,
-    choose,
-    fitted_head,
-)
-from deepscreen.training.audio_report import AudioResult, audio_report
+from deepscreen.training.audio_hold_out import INNER_FOLDS, OUTER_FOLDS, folds_without, hold_out, read_by
+from deepscreen.training.audio_kernel import LAYERS as HEAD_LAYERS
+from deepscreen.training.audio_kernel import KernelSetting, fit_kernel
+from deepscreen.training.audio_report import audio_report
+from deepscreen.training.audio_rows import AudioRows, audio_rows
 from deepscreen.training.labelled import read_manifest
-from deepscreen.training.weighted_logistic import fit_logistic
 from deepscreen.weights.store import load_tensors
-
-LAUNDERED_COPIES = 2
-OUTER_FOLDS, INNER_FOLDS = 6, 4
-WHISPER_LAYERS = ((1, 2), (1, 2, 3), (1, 2, 3, 4, 5, 6))
-WHISPER_L2 = (300.0, 1000.0)
-SPECTRAL_WIDTHS = (0.3, 0.6)
-SPECTRAL_L2 = (1000.0, 3000.0)
-PROBE_L2 = (30.0, 300.0)
-FUSION_L2 = 1.0
-
-
-WHISPER, SPECTRAL, FUSED = 0, 1, 2  # columns of held-out logits
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class FittedParts:
-    """Both parts and how their logits are joined."""
-
-    whisper: WhisperPart
-    spectral: SpectralPart
-    fusion: LinearHead
-
-    def logits(self, rows: AudioRows) -> FloatArray:
-        """(n, 3): log-odds of the Whisper part, of the spectral part and of their fusion."""
-        members = np.stack([self.whisper.logits(rows), self.spectral.logits(rows)], axis=1)
-        return np.column_stack([members, self.fusion.logit(members)])
-
-    def head(self, fusion: LinearHead) -> AudioHead:
-        """The head as it is shipped, joined by *fusion*."""
-        return AudioHead(self.whisper.layers, fitted_head(self.whisper.head), fitted_head(self.spectral.head), fusion)
-
-
-@dataclass(frozen=True, slots=True)
-class Joint:
-    """How the parts are joined in the shipped head, and which column of logits that is."""
-
-    column: int
-    fusion: LinearHead
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class HeldOut:
-    """Logits of rows whose sources the scoring fit never saw: (n, 3) of the parts, (n,) of the bare probe."""
-
-    spoof_logits: FloatArray
-    probe_logits: FloatArray
-
-    def result(self, rows: AudioRows, joint: Joint) -> AudioResult:
-        """As the report takes it."""
-        return AudioResult(rows, self.spoof_logits[:, joint.column], self.spoof_logits[:, :FUSED], self.probe_logits)
 
 
 def fit_audio(manifest: Path, artefacts: Artefacts, workshop: Workshop, *, cache_dir: Path | None, seed: int) -> None:
@@ -96,25 +36,24 @@ def fit_audio(manifest: Path, artefacts: Artefacts, workshop: Workshop, *, cache
     ``cache_dir``: where features are kept between runs; None computes all of them anew. Raises ConfigError for a
     manifest that cannot be read, has too few sources, or names recordings that are not mono at 16 kHz.
     """
-    cache = _feature_cache(workshop, cache_dir, seed)
+    cache = feature_cache(workshop, cache_dir, seed)
     files = read_manifest(manifest)
-    rows = audio_rows([(f, c) for f in files for c in cache.features(f, copies=LAUNDERED_COPIES)])
+    rows = audio_rows([(f, c) for f in files for c in cache.features(f)])
     in_release = np.array([is_release_split(source) for source in rows.sources])
     development, release = rows.take(~in_release), rows.take(in_release)
 
     _check_enough(manifest, development)
-    held = _held_out(development, seed)
-    parts = _fit(development, seed, OUTER_FOLDS)
-    joint = _joint(held, development, parts.fusion)
-    sha256 = artefacts.write_head(HEAD_NAME, parts.head(joint.fusion).arrays())
-    calibration = calibrate(sha256, development, held.spoof_logits[:, joint.column])
+    held = hold_out(development)
+    fitted = fit_kernel(development, OUTER_FOLDS)
+    sha256 = artefacts.write_head(HEAD_NAME, fitted.head.arrays())
+    calibration = calibrate(sha256, development, held.result.spoof_logits)
     artefacts.write_calibration(calibration)
-    results = {
-        "source-held-out": held.result(development, joint),
-        "release split": _released(parts, development, release).result(release, joint),
-    }
-    notes = _notes(parts, joint, rows, n_files=len(files))
-    artefacts.write_report(CARD.name, audio_report(results, calibration, _telephone_keys(manifest), notes))
+    results = {"source-held-out": held.result}
+    if len(release.files):
+        results["release split"] = read_by(fitted, development, release)
+    unseen = _unseen_systems(development, fitted.setting)
+    notes = _notes(fitted.setting, [fit.setting for fit in held.fits.values()], rows, n_files=len(files))
+    artefacts.write_report(CARD.name, audio_report(results, unseen, calibration, read_facts(manifest), notes))
 
 
 def _check_enough(manifest: Path, rows: AudioRows) -> None:
@@ -137,81 +76,46 @@ def calibrate(head_sha256: str, rows: AudioRows, logits: FloatArray) -> Calibrat
     return Calibration(CARD.name, head_sha256, strata)
 
 
-def _fit(rows: AudioRows, seed: int, n_folds: int) -> FittedParts:
-    """Both parts with the settings that cross-fitting prefers, and a fusion of the cross-fitted logits."""
-    whisper, whisper_logits = choose(_whisper_candidates(), rows, n_folds)
-    spectral, spectral_logits = choose(_spectral_candidates(seed), rows, n_folds)
-    logits = np.stack([whisper_logits, spectral_logits], axis=1)
-    fusion = fit_logistic(logits, rows.labels, rows.weights, l2=FUSION_L2)
-    return FittedParts(whisper.fitted(rows), spectral.fitted(rows), fusion)
+def _unseen_systems(rows: AudioRows, setting: KernelSetting) -> FloatArray:
+    """Logits of recordings from fits that saw neither their system nor their group, but their source.
+
+    The setting stays as it is. nan where no other recording of the source was left to fit on.
+    """
+    folds = system_folds(rows.files, OUTER_FOLDS)
+    groups, sources = np.array([file.group for file in rows.files]), np.array(rows.sources)
+    logits = np.full(len(rows.files), np.nan)
+    for fold in (np.flatnonzero(folds == k) for k in range(OUTER_FOLDS)):
+        kept = folds_without(len(rows.files), fold) & ~np.isin(groups, groups[fold])
+        asked = fold[(rows.copies[fold] == 0) & np.isin(sources[fold], sources[kept])]
+        if len(asked) and len(np.unique(rows.labels[kept])) == 2:
+            logits[asked] = fit_kernel(rows.take(kept), INNER_FOLDS, (setting,), with_alone=False).logits(
+                rows.take(asked)
+            )
+    return logits
 
 
-def _held_out(rows: AudioRows, seed: int) -> HeldOut:
-    """Logits of each row from fits without its sources, whose settings were chosen without them too."""
-    held = HeldOut(np.zeros((len(rows.files), 3)), np.zeros(len(rows.files)))
-    for held_out in rows.folds(OUTER_FOLDS):
-        kept = np.ones(len(rows.files), bool)
-        kept[held_out] = False
-        train, test = rows.take(kept), rows.take(held_out)
-        held.spoof_logits[held_out] = _fit(train, seed, INNER_FOLDS).logits(test)
-        held.probe_logits[held_out] = _fit_probe(train, INNER_FOLDS).logits(test)
-    return held
-
-
-def _released(parts: FittedParts, development: AudioRows, release: AudioRows) -> HeldOut:
-    return HeldOut(parts.logits(release), _fit_probe(development, OUTER_FOLDS).logits(release))
-
-
-def _fit_probe(rows: AudioRows, n_folds: int) -> WhisperPart:
-    """The bare baseline: a regression on the last layer after its norm, on recordings as they are."""
-    recordings = rows.take(rows.copies == 0)
-    candidates = [WhisperPart((LAST_NORMED,), l2) for l2 in PROBE_L2]
-    return choose(candidates, recordings, n_folds)[0].fitted(recordings)
-
-
-def _whisper_candidates() -> Sequence[WhisperPart]:
-    return [WhisperPart(layers, l2) for layers in WHISPER_LAYERS for l2 in WHISPER_L2]
-
-
-def _spectral_candidates(seed: int) -> Sequence[SpectralPart]:
-    return [SpectralPart(width, l2, seed) for width in SPECTRAL_WIDTHS for l2 in SPECTRAL_L2]
-
-
-def _joint(held: HeldOut, rows: AudioRows, fusion: LinearHead) -> Joint:
-    """The fusion, if it beats the best part in AUC and Cllr on held-out sources; else that part alone."""
-    qualities = [_quality(held.spoof_logits[:, k], rows) for k in (WHISPER, SPECTRAL, FUSED)]
-    best = max((WHISPER, SPECTRAL), key=lambda k: qualities[k][0])
-    if qualities[FUSED][0] > qualities[best][0] and qualities[FUSED][1] < qualities[best][1]:
-        return Joint(FUSED, fusion)
-    return Joint(best, LinearHead(np.zeros(2), np.ones(2), np.eye(2)[best], 0.0))
-
-
-def _quality(logits: FloatArray, rows: AudioRows) -> tuple[float, float]:
-    stratum = fit_stratum(logits, rows.labels, rows.sources, rows.weights)
-    return auc(rows.labels, logits), cllr(rows.labels, stratum.slope * logits + stratum.offset)
-
-
-def _feature_cache(workshop: Workshop, cache_dir: Path | None, seed: int) -> AudioFeatureCache:
+def feature_cache(workshop: Workshop, cache_dir: Path | None, seed: int) -> AudioFeatureCache:
+    """Features of recordings as the backbones of *workshop* give them, kept in *cache_dir*."""
     tensors = load_tensors(workshop.store.locate(WEIGHTS_NAME))
     last_norm = LastNorm(tensors["layer_norm.weight"].float(), tensors["layer_norm.bias"].float())
-    return AudioFeatureCache(cache_dir, speech_features(workshop), voice_activity(workshop), last_norm, seed=seed)
+    backbone = speech_features(workshop, LAYERS).backbone
+    return AudioFeatureCache(cache_dir, backbone, voice_activity(workshop), last_norm, seed=seed)
 
 
-def _telephone_keys(manifest: Path) -> frozenset[str]:
-    """Recordings that were made at 8 kHz, by the manifest's optional column."""
-    with manifest.open(newline="", encoding="utf-8") as stream:
-        return frozenset(r["path"] for r in csv.DictReader(stream) if r.get("original_sample_rate_hz") == "8000")
-
-
-def _notes(parts: FittedParts, joint: Joint, rows: AudioRows, *, n_files: int) -> list[str]:
+def _notes(shipped: KernelSetting, held: list[KernelSetting], rows: AudioRows, *, n_files: int) -> list[str]:
     n_scored = len({file.key for file in rows.files})
+    said = "; ".join(_setting_words(setting) for setting in dict.fromkeys(held))
     return [
-        f"Whisper part: layers {', '.join(map(str, parts.whisper.layers))}, l2 {parts.whisper.l2:g}; spectral part:"
-        f" cosines of width {parts.spectral.width:g}, l2 {parts.spectral.l2:g}.",
-        f"Shipped: {'the fusion of both parts' if joint.column == FUSED else 'the better part alone'}.",
+        f"Kernel ridge on the mean of three Gaussian kernels; Whisper layers {', '.join(map(str, HEAD_LAYERS))}."
+        f" Shipped: {_setting_words(shipped)}; the inner folds of the held-out figures chose {said}.",
+        "A view alone is a head of its own, fitted on that view with the same setting.",
         f"{n_files - n_scored} of {n_files} recordings hold no half second of speech and are not scored.",
-        f"Every recording was fitted as it is and in {LAUNDERED_COPIES} laundered copies (band limits, mu-law, GSM,"
-        " MP3, Opus, AAC, noise, level); the calibration has a stratum for telephone sound.",
+        "Every recording was fitted as it is and in laundered copies: a telephone call (300 to 3400 Hz and GSM 06.10),"
+        " MP3 at 32 kbit/s and, of one in sixteen, a random treatment; telephone sound has a stratum of its own.",
         "Tracks are scored by the mean of their windows; recordings for fitting have one window each, so no other way"
         " of joining windows could be tried.",
     ]
+
+
+def _setting_words(setting: KernelSetting) -> str:
+    return f"widths x {setting.factor:g}, l2 {setting.l2:g}"

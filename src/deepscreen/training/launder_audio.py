@@ -14,11 +14,16 @@ import librosa
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from scipy.signal import butter, sosfiltfilt
 
 from deepscreen.media.recode import through_sound_codec
 
 SAMPLE_RATE_HZ = 16_000
 TELEPHONE_RATE_HZ = 8_000
+TELEPHONE_BAND_HZ = (300, 3400)
+AS_RECORDED, TELEPHONE_CALL, MP3_32, RANDOM = "as recorded", "telephone band + GSM", "MP3 32 kbit/s", "random"
+TREATMENTS = (AS_RECORDED, TELEPHONE_CALL, MP3_32, RANDOM)  # by number of the copy
+RANDOM_ONE_IN = 16
 Sound = NDArray[np.float32]
 Step = Callable[[Sound, np.random.Generator], Sound]
 
@@ -27,6 +32,29 @@ def clip_seed(name: str, copy: int, seed: int) -> int:
     """A seed for one laundered copy of one clip: depends on its name, the copy's number and *seed* only."""
     digest = hashlib.sha256(f"{seed}|{copy}|{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big")
+
+
+def copies_of(name: str) -> tuple[int, ...]:
+    """Which copies a clip is fitted with: as recorded, a telephone call, an MP3; of one in sixteen a random one too."""
+    fixed = (0, TREATMENTS.index(TELEPHONE_CALL), TREATMENTS.index(MP3_32))
+    return fixed if clip_seed(name, 0, 0) % RANDOM_ONE_IN else (*fixed, TREATMENTS.index(RANDOM))
+
+
+def copy_of(samples: Sound, name: str, copy: int, seed: int) -> Sound:
+    """Copy number *copy* of a clip, as long as the original; TREATMENTS names it."""
+    kind = TREATMENTS[copy]
+    if kind == TELEPHONE_CALL:
+        return telephone_call(samples)
+    if kind == MP3_32:
+        return through_sound_codec(samples, "libmp3lame", "mp3", 32_000)
+    return launder(samples, clip_seed(name, copy, seed)) if kind == RANDOM else samples
+
+
+def telephone_call(samples: Sound) -> Sound:
+    """A telephone call: 300 to 3400 Hz and GSM 06.10, as long as the original."""
+    band = butter(4, TELEPHONE_BAND_HZ, "bandpass", fs=TELEPHONE_RATE_HZ, output="sos")
+    narrow = np.clip(sosfiltfilt(band, _to_telephone(samples)).astype(np.float32), -1, 1)
+    return _as_long_as(_from_telephone(_gsm(narrow)), len(samples))
 
 
 def launder(samples: Sound, seed: int) -> Sound:
@@ -76,11 +104,7 @@ def through_mu_law(samples: Sound, rng: np.random.Generator) -> Sound:
 def through_gsm(samples: Sound, rng: np.random.Generator) -> Sound:
     """GSM 06.10 full rate at 8 kHz."""
     del rng
-    file = io.BytesIO()
-    soundfile.write(file, _to_telephone(samples), TELEPHONE_RATE_HZ, format="WAV", subtype="GSM610")
-    file.seek(0)
-    narrow, _ = soundfile.read(file, dtype="float32")
-    return _from_telephone(narrow)
+    return _from_telephone(_gsm(_to_telephone(samples)))
 
 
 def through_mp3(samples: Sound, rng: np.random.Generator) -> Sound:
@@ -108,6 +132,14 @@ _TRANSPORTS: tuple[Step, ...] = (
     through_aac,
 )
 _TRANSPORT_SHARES = (0.12, 0.16, 0.12, 0.08, 0.2, 0.2, 0.12)
+
+
+def _gsm(narrow: Sound) -> Sound:
+    file = io.BytesIO()
+    soundfile.write(file, narrow, TELEPHONE_RATE_HZ, format="WAV", subtype="GSM610")
+    file.seek(0)
+    decoded, _ = soundfile.read(file, dtype="float32")
+    return np.asarray(decoded, np.float32)
 
 
 def _to_telephone(samples: Sound) -> Sound:

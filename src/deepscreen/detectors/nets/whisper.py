@@ -6,6 +6,7 @@ Differs from the source in: windows shorter than 30 s are not padded; they use t
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -85,28 +86,28 @@ class WhisperBackbone:
         return torch.cat([self._log_mel(window[None]) for window in samples.to(self.device)])
 
     @torch.inference_mode()
-    def hidden_states(self, samples: Tensor) -> Tensor:
-        """(7, n, frames, 512) float32 for windows ``samples`` (n, W * 16000), 50 frames a second.
+    def hidden_states(self, samples: Tensor, *, last_layer: int = LAYERS) -> Tensor:
+        """(last_layer + 1, n, frames, 512) float32 for windows ``samples`` (n, W * 16000), 50 frames a second.
 
-        Entry 0 is the input embedding with positions, entries 1 to 6 the layers' outputs: a residual stream, without
-        the final layer norm. W may be up to 30 s and is the same for all windows of a call.
+        Entry 0 is the input embedding with positions, the others the layers' outputs: a residual stream, without the
+        final layer norm. Layers beyond *last_layer* are not run. W may be up to 30 s and is the same for all windows.
         """
         log_mel = self.log_mel(samples)
-        states = run_fixed_batches(self._forward, log_mel, self.batch_size)
+        states = run_fixed_batches(partial(self._forward, last_layer=last_layer), log_mel, self.batch_size)
         return torch.stack(states)
 
-    def differentiable_hidden_states(self, log_mel: Tensor) -> Tensor:
+    def differentiable_hidden_states(self, log_mel: Tensor, *, last_layer: int = LAYERS) -> Tensor:
         """As ``hidden_states``, from a log-mel (n, 80, frames), in one batch, with gradients to it."""
         with torch.enable_grad():
-            return torch.stack(self._forward(log_mel.to(self.device)))
+            return torch.stack(self._forward(log_mel.to(self.device), last_layer))
 
-    def _forward(self, log_mel: Tensor) -> tuple[Tensor, ...]:
+    def _forward(self, log_mel: Tensor, last_layer: int) -> tuple[Tensor, ...]:
         encoder = self._encoder
         state = nn.functional.gelu(encoder.conv1(log_mel.to(encoder.dtype)))
         state = nn.functional.gelu(encoder.conv2(state)).permute(0, 2, 1)
         state = state + encoder.embed_positions.weight[: state.shape[1]]
         states = [state.float()]
-        for layer in encoder.layers:
+        for layer in encoder.layers[:last_layer]:
             state = layer(state, None)
             states.append(state.float())
         return tuple(states)

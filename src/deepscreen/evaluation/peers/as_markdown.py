@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+METRIC_TITLES = {"auc": "AUC", "eer": "EER", "cllr": "Cllr"}
 HEAD = (
-    "| on the same files | n bona fide / spoof | AUC, ours | AUC, peer | difference (95 %) "
-    "| Cllr, ours | Cllr, peer | difference (95 %) | TPR at 1 % FPR, ours | peer |",
-    "|---|---|---|---|---|---|---|---|---|---|",
+    "| on the same files | n bona fide / spoof | "
+    + " | ".join(f"{title}, ours | peer | difference (95 %)" for title in METRIC_TITLES.values())
+    + " | TPR at 1 % FPR, ours | peer |",
+    "|---" * (4 + 3 * len(METRIC_TITLES)) + "|",
 )
 CARDS_HEAD = ("| peer | licence | looks at | known of its training |", "|---|---|---|---|")
 
@@ -45,7 +47,7 @@ def _ours(figures: Mapping[str, Any]) -> str:
 def _row(title: str, duel: Mapping[str, Any]) -> str:
     ours, theirs = duel["ours"]["figures"], duel["theirs"]["figures"]
     cells = [title, f"{duel['theirs']['n_bona_fide']} / {duel['theirs']['n_spoof']}"]
-    for name in ("auc", "cllr"):
+    for name in METRIC_TITLES:
         cells += [_value(ours[name]), _value(theirs[name]), _interval(duel["differences"][name], sign="+")]
     return _cells(*cells, *(_value(side["tpr_at_1_percent_fpr"]) for side in (ours, theirs)))
 

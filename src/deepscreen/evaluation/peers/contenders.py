@@ -77,9 +77,9 @@ def _log10_lrs(
 
 def _row(item: Item, reading: PeerReading, log10_lr: float | None, quality: str, policy: VerdictPolicy) -> ScoreRow:
     if reading.spoof_logit is None:
-        return missing_row(item, "image", reading.absence, quality=quality)
+        return missing_row(item, item.modality, reading.absence, quality=quality)
     verdict = Verdict.INCONCLUSIVE if log10_lr is None else decide(log10_lr, policy)
-    return scored_row(item, "image", item.file.label, quality, reading.spoof_logit, log10_lr, verdict)
+    return scored_row(item, item.modality, item.file.label, quality, reading.spoof_logit, log10_lr, verdict)
 
 
 def _own_logits(scores: Scores) -> NDArray[np.float64]:

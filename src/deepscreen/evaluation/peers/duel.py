@@ -24,8 +24,8 @@ from deepscreen.evaluation.strata import (
     units_of,
 )
 
-COMPARED = ("auc", "cllr")
-HIGHER_IS_BETTER = {"auc": True, "cllr": False}
+COMPARED = ("auc", "eer", "cllr")
+HIGHER_IS_BETTER = {"auc": True, "eer": False, "cllr": False}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,15 @@ from deepscreen.evaluation.strata import Figures, measure
 from deepscreen.training.image_report import FAMILIES
 
 COMMAND = "deepscreen peers --manifest MANIFEST --cache CACHE --mesonet MESONET --out OUT"
+SPEECH_COMMAND = "deepscreen peers --manifest MANIFEST --cache CACHE --out OUT"
+SPEECH_FAMILIES: Mapping[str, frozenset[str] | None] = {
+    "all": None,
+    "text to speech": frozenset({"neural_tts", "classical_tts", "speech_lm", "speech_translation"}),
+    "voice conversion": frozenset({"voice_conversion"}),
+    "recordings synthesised again": frozenset(
+        {"vocoder_copy_synthesis", "copy_synthesis", "neural_codec_resynthesis", "unit_resynthesis"}
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +63,13 @@ def peers_report(
     method: Mapping[str, str],
 ) -> PeersReport:
     """All figures. A family of which the data set has no spoof is left out."""
+    is_speech = any(row.modality == "audio" for row in ours.rows)
+    families = SPEECH_FAMILIES if is_speech else FAMILIES
     contenders = [ours, *(contender for _, contender in peers)]
     present = {row.kind for row in ours.scores.rows if row.label == 1}
     return PeersReport(
         schema_version=1,
-        command=COMMAND,
+        command=SPEECH_COMMAND if is_speech else COMMAND,
         data_set=data_set,
         reader=reader,
         seed=seed,
@@ -71,7 +82,7 @@ def peers_report(
                 measure(of_kinds(ours.scores, kinds), name),
                 tuple(duel(ours, contender, kinds, name) for _, contender in peers),
             )
-            for name, kinds in FAMILIES.items()
+            for name, kinds in families.items()
             if kinds is None or kinds & present
         ),
     )

@@ -1,4 +1,4 @@
-"""``deepscreen peers`` from labelled pictures to its report: ours held out, then every peer on what we scored."""
+"""``deepscreen peers`` from labelled files to its report: ours held out, then every peer on what we scored."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from deepscreen.evaluation.datasets.item import Item
 from deepscreen.evaluation.held_out import score_held_out
+from deepscreen.evaluation.held_out_speech import ReadSpeech, score_speech_held_out
 from deepscreen.evaluation.peers.contenders import Contender, ours, peer_contender
 from deepscreen.evaluation.peers.contract import Peer, PeerCard, PeerReading
 from deepscreen.evaluation.peers.kept_readings import Readings, kept_readings
 from deepscreen.evaluation.peers.last_block import both_probes
+from deepscreen.evaluation.peers.last_layer import LastLayerProbe
 from deepscreen.evaluation.peers.peers_page import peers_page
 from deepscreen.evaluation.peers.peers_report import PeersReport
-from deepscreen.evaluation.score_rows import write_scores
+from deepscreen.evaluation.score_rows import ScoreRow, write_scores
 from deepscreen.settings import VerdictPolicy
 from deepscreen.training.fit_image import fold_of
 from deepscreen.training.labelled import LabelledFile
@@ -35,46 +37,56 @@ class Bout:
     peers: tuple[tuple[PeerCard, Contender], ...]
 
 
-def run_peers(
-    items: Sequence[Item],
-    features: ReadViews,
-    outside: Sequence[Peer],
-    kept: Path,
-    *,
-    seed: int,
-    is_fused: bool,
-    policy: VerdictPolicy,
-    progress: Progress,
-) -> Bout:
-    """Scores and calibrates. ``outside``: peers besides the last-block probes, whose readings are kept in *kept*.
+@dataclass(frozen=True, slots=True, repr=False)
+class Home:
+    """Ours, held out: a row for every item, the fold of each scored one; and the probes fitted in the same folds."""
 
-    Raises ConfigError as ``score_held_out`` does, and what a peer raises.
-    """
+    rows: tuple[ScoreRow, ...]
+    fold_by_key: Mapping[str, int]
+    probes: tuple[Peer, ...]
+
+
+def pictures_at_home(
+    items: Sequence[Item], features: ReadViews, *, seed: int, is_fused: bool, policy: VerdictPolicy, progress: Progress
+) -> Home:
+    """Ours on pictures; raises ConfigError as ``score_held_out`` does."""
     held = score_held_out(
         items, features, "source", seed=seed, is_fused=is_fused, policy=policy, on_item=progress("ours")
     )
     files = [item.file for item, row in zip(items, held.rows, strict=True) if row.is_scored]
-    folds = fold_of(files)
+    folds: NDArray[np.int64] = fold_of(files)
     fold_by_key = {file.key: int(fold) for file, fold in zip(files, folds, strict=True)}
+    return Home(held.rows, fold_by_key, tuple(both_probes(folds, features)))
+
+
+def speech_at_home(items: Sequence[Item], read: ReadSpeech, *, policy: VerdictPolicy, progress: Progress) -> Home:
+    """Ours on speech; raises ConfigError as ``score_speech_held_out`` does."""
+    held = score_speech_held_out(items, read, policy=policy, on_item=progress("ours"))
+    return Home(held.rows, held.fold_by_key, (LastLayerProbe(held.probe_logits),))
+
+
+def run_peers(
+    items: Sequence[Item], home: Home, outside: Sequence[Peer], kept: Path, *, policy: VerdictPolicy, progress: Progress
+) -> Bout:
+    """Scores and calibrates. ``outside``: peers besides the probes, whose readings are kept in *kept*.
+
+    Raises what a peer raises.
+    """
+    files = [item.file for item, row in zip(items, home.rows, strict=True) if row.is_scored]
     contenders: list[tuple[PeerCard, Contender]] = []
-    for peer, readings in _all_readings(files, folds, features, outside, kept, progress):
+    for peer, readings in _all_readings(files, home, outside, kept, progress):
         for card in peer.cards:
             own = _of_card(card, files, readings)
-            contenders.append((card, peer_contender(card, items, held.rows, own, fold_by_key, policy)))
-    return Bout(ours(held.rows), tuple(contenders))
+            contenders.append((card, peer_contender(card, items, home.rows, own, home.fold_by_key, policy)))
+    return Bout(ours(home.rows), tuple(contenders))
 
 
 def _all_readings(
-    files: Sequence[LabelledFile],
-    folds: NDArray[np.int64],
-    features: ReadViews,
-    outside: Sequence[Peer],
-    kept: Path,
-    progress: Progress,
+    files: Sequence[LabelledFile], home: Home, outside: Sequence[Peer], kept: Path, progress: Progress
 ) -> Iterator[tuple[Peer, list[Readings]]]:
     for peer in outside:
         yield peer, list(kept_readings(peer, files, kept, progress(peer.cards[0].title)))
-    for probe in both_probes(folds, features):
+    for probe in home.probes:
         yield probe, list(probe.read(files))
 
 
