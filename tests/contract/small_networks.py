@@ -89,7 +89,8 @@ class SmallWorkshop(Workshop):
         rng = np.random.default_rng(sum(name.encode()))
         views = {prefix: random_view_head(rng) for prefix in ("view", "frame")}
         votes = {"face_vote": random_head(rng, 2), "vote_with_face": random_head(rng, 2)}
-        clips = {"clip_face": random_head(rng, CLASS_FEATURES), "vote_no_face": random_head(rng, 1), **votes}
+        faces = {name: random_head(rng, CLASS_FEATURES) for name in ("clip_face", "picture_face")}
+        clips = {**faces, "vote_no_face": random_head(rng, 1), **votes}
         gate = LinearHead(np.zeros(CLASS_FEATURES), np.ones(CLASS_FEATURES), np.zeros(CLASS_FEATURES), -1.0)  # open
         return _joined({**views, **clips, "gate": gate})
 

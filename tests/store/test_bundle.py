@@ -93,8 +93,11 @@ def filled_case(store: Store) -> str:
     case = Cases(store.database).create(CALLER, name="Case 7", notes="")
     png = heatmap_png()
     for number, filename in enumerate(("IMG 1 <b>.png", "later.png")):
+        original = store.data_dir / "upload"
+        original.write_bytes(bytes([number]))
         media_sha256 = hashlib.sha256(bytes([number])).hexdigest()
-        screenings.create(CALLER, Request(media_sha256, 10, filename, case.id, None), method_digest=METHOD)
+        asked = Request(media_sha256, 1, filename, case.id, None)
+        screenings.create(CALLER, asked, method_digest=METHOD, original=original)
         if number == 0:
             record = store.blobs.put(screening_of(media_sha256, png).canonical_json())
             picture = store.blobs.put(png)
