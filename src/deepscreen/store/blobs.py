@@ -32,6 +32,8 @@ FILE_MODE, FOLDER_MODE = 0o400, 0o700
 SEALED = ".sealed"
 SUFFIXES = ("", SEALED)
 UNFINISHED, UNFINISHED_SECONDS = ".new-", 86_400.0
+# Libraries below fsspec whose errors of a line that is cut are no OSError.
+CLIENTS_OF_OBJECT_STORES = frozenset({"botocore", "aiobotocore", "aiohttp"})
 
 
 def sha256_of(content: bytes) -> str:
@@ -274,3 +276,7 @@ def _told_as_store_errors() -> Iterator[None]:
         if error.errno in NO_SPACE:
             raise StorageFull(f"the blob store is full: {error.strerror}") from error
         raise StoreUnavailable(f"the blob store does not take or give files: {error}") from error
+    except Exception as error:
+        if CLIENTS_OF_OBJECT_STORES.isdisjoint(kind.__module__.partition(".")[0] for kind in type(error).__mro__):
+            raise
+        raise StoreUnavailable(f"the object store does not answer: {error}") from error
