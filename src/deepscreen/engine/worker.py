@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,9 @@ class Worker:
                 continue
             try:
                 self._run(claim)
+            except Exception:  # the thread goes on, and does not keep for ever what it could not end
+                logger.exception("computation %s could not be ended, and is put off", claim.id[:12])
+                self._persist(partial(self._queue.postpone, claim))
             finally:
                 self._hand.put_down(claim)
                 self.wake()
@@ -141,6 +145,7 @@ class Worker:
         try:
             with self._store.blobs.as_file(claim.media_sha256, self._scratch) as path:
                 screened = self._screen(claim, path)
+            return self._keep(claim, screened), screened
         except DeepscreenError as error:
             if isinstance(error, StoreError) and not isinstance(error, BlobDamaged):
                 raise
@@ -150,7 +155,6 @@ class Worker:
         except Exception:  # one file's failure is its own; the worker goes on
             logger.exception("computation %s failed", claim.id[:12])
             return Outcome(State.FAILED, error_type=INTERNAL_ERROR, error_message="see the log"), None
-        return self._keep(claim, screened), screened
 
     def _screen(self, claim: Claim, path: Path) -> Screened:
         limits = self._desk.settings.limits
