@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, true, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from deepscreen.store import audit
@@ -159,15 +159,19 @@ class Screenings:
             self._log(connection, caller, SCREENING_RETRIED, screening_id, computation_id=new)
         return self.get(screening_id, caller)
 
-    def delete(self, screening_id: str, caller: Caller, *, reason: str) -> tuple[audit.Entry, bool]:
+    def delete(
+        self, screening_id: str, caller: Caller, *, reason: str, only: ColumnElement[bool] | None = None
+    ) -> tuple[audit.Entry, bool]:
         """Removes it; what nobody else refers to goes with it. Ids, hash and times stay as a tombstone.
 
-        Gives the entry in the audit log that certifies it, and whether the original is gone.
+        Gives the entry in the audit log that certifies it, and whether the original is gone. Raises NotThere, also
+        where *only*, a condition on its row, does not hold at that moment.
         """
         item = self.get(screening_id, caller)
         with self._database.write() as connection:
             self._database.lock(connection, EVIDENCE_LOCK)
             meant = update(screenings).where(screenings.c.id == screening_id, screenings.c.deleted_at.is_(None))
+            meant = meant.where(true() if only is None else only)
             values = {"deleted_at": self._database.now(connection), "filename": None, "idempotency_key": None}
             if connection.execute(meant.values(**values)).rowcount == 0:
                 raise NotThere
