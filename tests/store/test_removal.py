@@ -187,6 +187,17 @@ def test_deletion_stands_where_the_blob_store_refuses_and_the_sweep_makes_up_for
     assert sweep(store, grace_seconds=-10) == 1
 
 
+def test_hostile_name_and_message_are_kept_by_both_databases(
+    store: Store, asked: Screenings, queue: Queue, original: Path
+) -> None:
+    request = Request(SHA256, len(CONTENT), "a\0b.png", None, None)
+    item, _ = asked.create(ADA, request, method_digest=METHOD, original=original)
+    failed = Outcome(State.FAILED, error_type="UndecodableMedia", error_message="x\0y")
+    assert queue.finish(claim(queue), failed, worker="worker") is End.WRITTEN
+    found = asked.get(item.id, ADA)
+    assert (found.filename, found.error_message) == ("a\ufffdb.png", "x\ufffdy")
+
+
 def test_nothing_is_screened_again_that_is_gone(store: Store, asked: Screenings) -> None:
     with pytest.raises(NotThere):
         create(asked, None)

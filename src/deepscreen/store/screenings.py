@@ -209,7 +209,8 @@ class Screenings:
             "case_id": request.case_id,
             "computation_id": computation,
             "media_sha256": request.media_sha256,
-            "filename": request.filename,
+            # Postgres keeps no text with this character, and a sender's name must not keep evidence out.
+            "filename": request.filename and request.filename.replace("\0", "\ufffd"),
             "created_at": self._database.now(connection),
             "created_by": caller.id,
             "joined_at": self._joined_at(connection, caller, request.case_id, computation),
