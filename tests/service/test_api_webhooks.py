@@ -235,6 +235,13 @@ def test_connection_goes_to_the_address_that_was_checked(receiver: Receiver, mon
     assert receiver.messages[0][0]["host"].startswith("rebinding.example:")
 
 
+def test_url_that_cannot_be_asked_is_an_error_of_its_message_alone() -> None:
+    sender = WebhookSender(Settings(webhook_hosts=("127.0.0.1",), webhook_networks=("127.0.0.0/8",)))
+    error = sender.send("http://127.0.0.1:9/\x01", "whsec_" + "QUJD" * 8, "id", "{}")
+    assert error is not None
+    assert error.startswith("InvalidURL")
+
+
 def test_tries_last_longer_than_a_day() -> None:
     assert sum(DELAYS_SECONDS) > 24 * 3600
     assert list(DELAYS_SECONDS) == sorted(DELAYS_SECONDS)

@@ -192,11 +192,15 @@ class Service:
         minutes = 0
         while True:
             await asyncio.sleep(CHECKPOINT_SECONDS)
-            await asyncio.to_thread(self._checkpoint)
-            await asyncio.to_thread(self._stamp)
             minutes += 1
+            chores = [self._checkpoint, self._stamp]
             if minutes % CLEAN_EVERY_MINUTES == 0:
-                await asyncio.to_thread(self._clean)
+                chores.append(self._clean)
+            for chore in chores:
+                try:
+                    await asyncio.to_thread(chore)
+                except Exception:  # the log is signed all the same, a minute later
+                    logger.exception("housekeeping goes on after an error that nobody foresaw")
 
     async def remove_expired(self) -> None:
         """Removes abandoned uploads now and then, until it is cancelled."""
