@@ -119,14 +119,16 @@ class Screenings:
     ) -> list[Item]:
         """Screenings from the newest to the oldest, those older than *before* (time and id of the last one seen)."""
         query = self._seen_by(caller).where(*_conditions(filters))
+        # A result that is not shown yet is not found by what it says either.
+        is_about_results = filters.kind is not None or filters.verdict is not None
         if before is not None:
             query = query.where(tuple_(screenings.c.created_at, screenings.c.id) < before)
         query = query.order_by(screenings.c.created_at.desc(), screenings.c.id.desc()).limit(limit)
         with self._database.read() as connection:
             now = self._database.now(connection)
+            if is_about_results:  # in the query, or a page would be short, and a short page is the last one
+                query = query.where(_is_shown(now))
             items = [_item(row, now) for row in connection.execute(query)]
-        # A result that is not shown yet is not found by what it says either.
-        is_about_results = filters.kind is not None or filters.verdict is not None
         return [item for item in items if not is_about_results or item.record_sha256 is not None]
 
     def cancel(self, screening_id: str, caller: Caller) -> Item:
@@ -342,6 +344,15 @@ def _item(row: Row[Any], now: float) -> Item:
         error_type=row.c_error_type if is_shown else None,
         error_message=row.c_error_message if is_shown else None,
     )
+
+
+def _is_shown(now: float) -> ColumnElement[bool]:
+    """In the database's words: there is a record that its owner may see."""
+    took_seconds = func.coalesce(computations.c.ended_at, 0.0) - func.coalesce(
+        computations.c.started_at, computations.c.ended_at, 0.0
+    )
+    is_due = or_(screenings.c.joined_at.is_(None), screenings.c.joined_at + took_seconds <= now)
+    return and_(screenings.c.cancelled_at.is_(None), computations.c.record_sha256.is_not(None), is_due)
 
 
 def _shown_state(row: Row[Any], now: float) -> State:
