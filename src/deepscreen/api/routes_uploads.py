@@ -101,6 +101,7 @@ def begin_upload(
         )
     service.method()
     service.check_case(metadata.get("case_id"), caller)
+    service.check_queue()
     service.store.check_space(service.resumable.promised_bytes() + upload_length)
     upload = service.resumable.begin(
         caller.id,
