@@ -171,6 +171,23 @@ def test_young_blobs_are_left_alone_and_each_removal_is_an_entry(store: Store) -
     assert [(entry.act, entry.actor) for entry in entries] == [(BLOB_REMOVED, "service")]
 
 
+def test_what_went_before_the_store_refused_has_its_entry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = sorted(store.blobs.put(content) for content in (b"one", b"two"))
+    remove = store.blobs.remove
+
+    def refuse_second(sha256: str) -> None:
+        if sha256 == blobs[1]:
+            raise StoreUnavailable("read-only")
+        remove(sha256)
+
+    monkeypatch.setattr(store.blobs, "remove", refuse_second)
+    with pytest.raises(StoreUnavailable):
+        sweep(store, grace_seconds=-10)
+    with store.database.read() as connection:
+        found = [entry.subject for entry in audit.entries(connection) if entry.act == BLOB_REMOVED]
+    assert (found, kept(store)) == ([blobs[0]], {blobs[1]})
+
+
 def test_deletion_stands_where_the_blob_store_refuses_and_the_sweep_makes_up_for_it(
     store: Store, asked: Screenings, original: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
