@@ -150,6 +150,7 @@ class Screenings:
         if item.state in {State.QUEUED, State.RUNNING}:
             return item
         with self._database.write() as connection:
+            self._database.lock(connection, EVIDENCE_LOCK)  # two owners of the same file may ask at the same moment
             old = connection.execute(select(computations).where(computations.c.id == item.computation_id)).one()
             attempt = old.attempt + 1 if old.method_digest == method_digest else 1
             media = (old.media_sha256, old.media_bytes)
