@@ -151,6 +151,14 @@ def test_air_gap_bundle_has_a_bill_of_materials_and_proves_itself(tmp_path: Path
             assert versions[name].split("+")[0] == version
     prove = ["sha256sum", "--quiet", "--check", "SHA256SUMS"]
     assert subprocess.run(prove, cwd=tmp_path / "bundle", check=False, timeout=60).returncode == 0
+    (tmp_path / "bundle/wheels").mkdir()
+    (tmp_path / "bundle/wheels/deepscreen-99-py3-none-any.whl").touch()
+    install = ["bash", "install.sh", str(tmp_path / "venv")]
+    slipped_in = subprocess.run(
+        install, cwd=tmp_path / "bundle", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (slipped_in.returncode, "deepscreen-99" in slipped_in.stderr) == (1, True)
+    shutil.rmtree(tmp_path / "bundle/wheels")
     (tmp_path / "bundle/sbom.cdx.json").write_text("{}")
     forged = subprocess.run(
         ["bash", "install.sh", str(tmp_path / "venv")],
