@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from starlette.testclient import TestClient
 
 from deepscreen.api.webhook_sender import NotAllowed, WebhookSender
+from deepscreen.api.wire import outgoing_statement
 from deepscreen.settings import Settings
 from deepscreen.store import webhooks as webhooks_module
 from deepscreen.store.webhooks import DELAYS_SECONDS
@@ -154,6 +156,14 @@ def test_webhooks_are_off_unless_hosts_are_named(client: TestClient) -> None:
     assert response.status_code == 422
     assert "webhook_hosts" in response.json()["detail"]
     assert "Nothing leaves this machine" in client.get("/info").json()["outgoing_connections"]
+
+
+def test_info_says_that_evidence_goes_to_stores_elsewhere(tmp_path: Path) -> None:
+    away = {"database_url": "postgresql://u:secret@db/x", "blob_url": "s3://bucket/x"}
+    told = outgoing_statement(Settings(data_dir=tmp_path, **away))
+    assert "database server" in told
+    assert "object store (s3)" in told
+    assert "secret" not in told
 
 
 def test_info_says_whom_messages_go_to(allowing: Settings) -> None:
