@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 from pathlib import Path
 
@@ -112,6 +113,14 @@ def test_backup_that_fails_leaves_the_one_before_whole(store: Store, tmp_path: P
         assert list(verify(restored)) == []
     finally:
         restored.close()
+
+
+def test_copy_that_a_killed_process_left_is_removed_a_day_later(store: Store) -> None:
+    left, used = (store.scratch() / name for name in ("left", "used"))
+    left.write_bytes(CONTENT)
+    used.write_bytes(CONTENT)
+    os.utime(left, (1, 1))
+    assert list(store.scratch().iterdir()) == [used]
 
 
 def test_damaged_blob_is_not_backed_up(tmp_path: Path) -> None:

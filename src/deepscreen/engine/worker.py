@@ -7,6 +7,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -63,7 +64,7 @@ class Worker:
         self._store, self._desk, self._queue = store, desk, queue
         self._about, self._on_end = about, on_end
         self._method_digest = desk.provenance.method_digest
-        self._scratch = store.data_dir / "scratch"
+        self._scratch = store.scratch()
         self._stopping = threading.Event()
         self._work_may_wait = threading.Condition()
         self._hand = _Hand()
@@ -73,7 +74,6 @@ class Worker:
 
     def start(self) -> None:
         """Begins. What an earlier process of the same id held is taken back at once."""
-        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._queue.release_dead(known_dead=self.id)
         self._queue.renew(self.id, self._method_digest, self._about)
         self._tell_of_others()
@@ -214,6 +214,8 @@ class Worker:
                     self.wake()
             except StoreError as error:
                 logger.warning("leases could not be renewed: %s", error)
+            with suppress(OSError):
+                self._store.scratch()  # what others left there is old by now, perhaps
             if self._stopping.is_set():
                 self._threads[0].join(0.2)
 

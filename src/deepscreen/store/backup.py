@@ -11,7 +11,6 @@ import base64
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,9 +56,8 @@ def back_up(store: Store, folder: Path, *, with_key: bool) -> About:
         counts, revision, wanted = _write_rows(store, rows)
         try:
             # Beside the data: on its way a sealed blob lies open, and not on the medium of the backup.
-            with tempfile.TemporaryDirectory(prefix="backup-", dir=store.data_dir) as scratch:
-                for sha256 in wanted:
-                    _copy_blob(store.blobs, blobs, sha256, Path(scratch))
+            for sha256 in wanted:
+                _copy_blob(store.blobs, blobs, sha256, store.scratch())
             break
         except BlobDamaged:
             if attempt == TRIES:
@@ -99,7 +97,7 @@ def restore(store: Store, folder: Path) -> About:
         raise ConfigError(f"the backup has schema {about.schema_revision}, this version has {revision}")
     blobs = BlobStore(str(folder / BLOBS_NAME), store.blobs.sealer)
     for sha256 in blobs.older_than(-1e9):
-        _copy_blob(blobs, store.blobs, sha256, store.data_dir)
+        _copy_blob(blobs, store.blobs, sha256, store.scratch())
     with store.database.write() as connection:
         for name, rows in _grouped(folder / ROWS_NAME):
             connection.execute(insert(metadata.tables[name]), rows)
