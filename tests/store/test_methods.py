@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from deepscreen.cli import app
 from deepscreen.settings import Settings
+from deepscreen.store import audit
 from deepscreen.store.computations import Outcome, Queue, State
 from deepscreen.store.keys import Caller, Role
 from deepscreen.store.methods import rescreen, stale
@@ -71,6 +72,9 @@ def test_what_the_new_method_has_not_screened_is_listed_and_queued_once(
     assert new
     assert [old.id for old in stale(store.database, NEW)] == [second]
     assert asked.get(new, ADA).method_digest == NEW, "it is the owner's"
+    with store.database.read() as connection:
+        (entry,) = audit.entries(connection, subject=new)
+    assert entry.actor == "command-line", "the log does not say that the owner did what the operator did"
     before = asked.get(first, ADA)
     assert (before.state, before.method_digest) == (State.DONE, OLD)
 

@@ -54,6 +54,7 @@ class Request:
     filename: str | None
     case_id: str | None
     idempotency_key: str | None
+    actor: str | None = None  # who asks, for the audit log, where it is not the caller: on the machine itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,8 @@ class Screenings:
             "case_id": request.case_id,
             "computation_id": computation,
         }
-        self._log(connection, caller, SCREENING_CREATED, screening_id, **details)
+        actor = caller if request.actor is None else Caller(request.actor, caller.role)
+        self._log(connection, actor, SCREENING_CREATED, screening_id, **details)
         return screening_id
 
     def _known(self, connection: Connection, caller: Caller, request: Request) -> str | None:
