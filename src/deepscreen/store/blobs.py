@@ -45,10 +45,11 @@ class BlobStore:
     """Content-addressed files below *url*: a path, or what fsspec knows, such as ``s3://bucket/folder``.
 
     With a *sealer* new blobs are sealed, and named by their sha256 all the same. Those from before stay as they are.
+    In *scratch* lies what is sealed before it is sent elsewhere: as large as the file, too large for a /tmp in memory.
     """
 
-    def __init__(self, url: str, sealer: Sealer | None = None) -> None:
-        self.sealer = sealer
+    def __init__(self, url: str, sealer: Sealer | None = None, *, scratch: Path | None = None) -> None:
+        self.sealer, self._scratch = sealer, scratch
         try:
             self._fs, self._root = fsspec.core.url_to_fs(url)
         except (ValueError, ImportError) as error:
@@ -207,10 +208,13 @@ class BlobStore:
                     self._link_in(Path(final + SEALED), seal)
                     return
                 # First to a file: an object that is sent while it is made would be half there after an error.
-                with tempfile.TemporaryDirectory(prefix="deepscreen-") as folder:
-                    sealed = Path(folder) / "sealed"
-                    seal(sealed)
-                    self._fs.put_file(str(sealed), final + SEALED)
+                descriptor, sealed = tempfile.mkstemp(prefix="sealed-", dir=self._scratch)
+                os.close(descriptor)
+                try:
+                    seal(Path(sealed))
+                    self._fs.put_file(sealed, final + SEALED)
+                finally:
+                    Path(sealed).unlink(missing_ok=True)
 
     def _link_in(self, final: Path, write: Callable[[Path], object]) -> None:
         """The file under its name as a whole and on the disk, or not at all."""

@@ -15,7 +15,7 @@ from deepscreen.store.database import Database, sqlite_url
 from deepscreen.store.sealing import Sealer
 
 DATABASE_NAME, BLOBS_NAME, SIGNING_KEY_NAME = "deepscreen.db", "blobs", "signing-key.pem"
-SCRATCH_SECONDS = 86_400.0
+SCRATCH_NAME, SCRATCH_SECONDS = "scratch", 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,9 @@ class Store:
         try:
             database.migrate()
             sealer = Sealer.from_file(settings.blob_key_file) if settings.blob_key_file is not None else None
-            blobs = BlobStore(settings.blob_url or str(data_dir / BLOBS_NAME), sealer)
+            scratch = data_dir / SCRATCH_NAME
+            scratch.mkdir(mode=0o700, exist_ok=True)
+            blobs = BlobStore(settings.blob_url or str(data_dir / BLOBS_NAME), sealer, scratch=scratch)
         except BaseException:
             database.close()
             raise
@@ -47,7 +49,7 @@ class Store:
 
     def scratch(self) -> Path:
         """Where copies lie while they are read; what a process that was killed left there is removed a day later."""
-        folder = self.data_dir / "scratch"
+        folder = self.data_dir / SCRATCH_NAME
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         latest = time.time() - SCRATCH_SECONDS
         with contextlib.suppress(OSError):
