@@ -40,6 +40,15 @@ set -euo pipefail
 target="${1:?Usage: install.sh FOLDER}"
 here="$(cd "$(dirname "$0")" && pwd)"
 (cd "$here" && sha256sum --quiet --check SHA256SUMS)
+# pip would take a newer wheel that somebody put beside the others.
+unlisted="$(
+    export LC_ALL=C
+    comm -13 <(cut -c67- "$here/SHA256SUMS" | sort) <(cd "$here" && find . ! -type d ! -path ./SHA256SUMS | sort)
+)"
+if [ -n "$unlisted" ]; then
+    echo "Not in SHA256SUMS, so not of this bundle: $unlisted" >&2
+    exit 1
+fi
 "${PYTHON:-python3}" -m venv "$target"
 "$target/bin/pip" install --disable-pip-version-check --no-index --find-links "$here/wheels" 'deepscreen[s3]'
 "$target/bin/deepscreen" weights import "$here/weights.tar"

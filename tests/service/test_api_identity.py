@@ -163,6 +163,19 @@ def test_keys_that_were_changed_are_read_again_but_not_at_every_wrong_token(
     assert reader.read(token(STRANGER, kid="new")).role == "examiner"
 
 
+def test_key_that_the_provider_took_back_opens_nothing_after_a_while(
+    oidc_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = TokenReader(oidc_settings)
+    reader.read(token())
+    new = json.loads(RSAAlgorithm.to_jwk(STRANGER.public_key())) | {"kid": "new"}
+    Path(str(oidc_settings.oidc_jwks)).write_text(json.dumps({"keys": [new]}))
+    assert reader.read(token()).role == "examiner"
+    monkeypatch.setattr("deepscreen.api.identity.LONGEST_SECONDS_KEPT", 0.0)
+    with pytest.raises(Exception, match="no key of the provider"):
+        reader.read(token())
+
+
 def test_keys_that_cannot_be_had_are_told(oidc_settings: Settings) -> None:
     Path(str(oidc_settings.oidc_jwks)).unlink()
     with serving(oidc_settings) as client:

@@ -194,6 +194,16 @@ def test_upload_in_hand_is_not_taken_by_another(tmp_path: Path) -> None:
     uploads.remove(upload)
 
 
+def test_whole_upload_that_is_a_blob_already_takes_an_empty_piece(tmp_path: Path) -> None:
+    uploads = ResumableUploads(tmp_path, lifetime_seconds=60)
+    upload = uploads.begin("key", length_bytes=1, filename=None, case_id=None)
+    uploads.append(upload, [b"a"])
+    uploads.path_of(upload).chmod(0o400)
+    before = uploads.path_of(upload).stat().st_mtime_ns
+    uploads.append(upload, [])
+    assert uploads.path_of(upload).stat().st_mtime_ns == before
+
+
 def test_hash_is_read_again_where_bytes_came_without_it(tmp_path: Path) -> None:
     uploads = ResumableUploads(tmp_path, lifetime_seconds=60)
     upload = uploads.begin("key", length_bytes=6, filename=None, case_id=None)

@@ -87,7 +87,9 @@ def test_evidence_is_served_as_the_record_states(client: TestClient, png: bytes)
         assert response.headers["etag"] == f'"{link["sha256"]}"'
         assert response.headers["x-content-type-options"] == "nosniff"
         assert response.headers["content-security-policy"].startswith("default-src 'none'")
-        assert "immutable" in response.headers["cache-control"]
+        assert response.headers["cache-control"] == "private, no-cache", "a retry puts another under this name"
+        by_hash = client.get(f"/v1/screenings/{envelope['id']}/files/{link['sha256']}")
+        assert "immutable" in by_hash.headers["cache-control"]
 
 
 def test_evidence_is_not_sent_again_to_a_client_that_has_it(client: TestClient, png: bytes) -> None:

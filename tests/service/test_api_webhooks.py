@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from starlette.testclient import TestClient
 
 from deepscreen.api.webhook_sender import NotAllowed, WebhookSender
+from deepscreen.api.wire import outgoing_statement
 from deepscreen.settings import Settings
 from deepscreen.store import webhooks as webhooks_module
 from deepscreen.store.webhooks import DELAYS_SECONDS
@@ -156,6 +158,14 @@ def test_webhooks_are_off_unless_hosts_are_named(client: TestClient) -> None:
     assert "Nothing leaves this machine" in client.get("/info").json()["outgoing_connections"]
 
 
+def test_info_says_that_evidence_goes_to_stores_elsewhere(tmp_path: Path) -> None:
+    away = {"database_url": "postgresql://u:secret@db/x", "blob_url": "s3://bucket/x"}
+    told = outgoing_statement(Settings(data_dir=tmp_path, **away))
+    assert "database server" in told
+    assert "object store (s3)" in told
+    assert "secret" not in told
+
+
 def test_info_says_whom_messages_go_to(allowing: Settings) -> None:
     with serving(allowing) as client:
         assert "localhost" in client.get("/info").json()["outgoing_connections"]
@@ -233,6 +243,13 @@ def test_connection_goes_to_the_address_that_was_checked(receiver: Receiver, mon
     assert sender.send(url, "whsec_" + "QUJD" * 8, "id", json.dumps({"a": 1})) is None
     assert looks == ["rebinding.example"]
     assert receiver.messages[0][0]["host"].startswith("rebinding.example:")
+
+
+def test_url_that_cannot_be_asked_is_an_error_of_its_message_alone() -> None:
+    sender = WebhookSender(Settings(webhook_hosts=("127.0.0.1",), webhook_networks=("127.0.0.0/8",)))
+    error = sender.send("http://127.0.0.1:9/\x01", "whsec_" + "QUJD" * 8, "id", "{}")
+    assert error is not None
+    assert error.startswith("InvalidURL")
 
 
 def test_tries_last_longer_than_a_day() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 from pathlib import Path
 
@@ -92,6 +93,34 @@ def test_second_backup_copies_what_is_new(store: Store, tmp_path: Path) -> None:
     assert not back_up(store, tmp_path / "backup", with_key=False).has_signing_key
     assert not (tmp_path / "backup/signing-key.pem").exists()
     assert kept.stat().st_mtime_ns == before
+
+
+def test_backup_that_fails_leaves_the_one_before_whole(store: Store, tmp_path: Path, other: Settings) -> None:
+    fill(store, tmp_path)
+    folder = tmp_path / "backup"
+    back_up(store, folder, with_key=True)
+    assert back_up(store, folder, with_key=True).has_signing_key, "a key that was kept before is no hindrance"
+    assert (folder / "database.jsonl").stat().st_mode & 0o077 == 0
+    store.blobs.remove(SHA256)
+    (folder / "blobs" / SHA256[:2] / SHA256[2:4] / SHA256).rename(tmp_path / "kept")
+    with pytest.raises(BlobDamaged):
+        back_up(store, folder, with_key=True)
+    (tmp_path / "kept").rename(folder / "blobs" / SHA256[:2] / SHA256[2:4] / SHA256)
+    assert other.data_dir
+    restored = Store.open(other, other.data_dir)
+    try:
+        restore(restored, folder)
+        assert list(verify(restored)) == []
+    finally:
+        restored.close()
+
+
+def test_copy_that_a_killed_process_left_is_removed_a_day_later(store: Store) -> None:
+    left, used = (store.scratch() / name for name in ("left", "used"))
+    left.write_bytes(CONTENT)
+    used.write_bytes(CONTENT)
+    os.utime(left, (1, 1))
+    assert list(store.scratch().iterdir()) == [used]
 
 
 def test_damaged_blob_is_not_backed_up(tmp_path: Path) -> None:

@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sqlalchemy import update
 from typer.testing import CliRunner
 
 from deepscreen.cli import app
 from deepscreen.settings import Settings
+from deepscreen.store import audit
 from deepscreen.store.computations import Outcome, Queue, State
 from deepscreen.store.keys import Caller, Role
 from deepscreen.store.methods import rescreen, stale
 from deepscreen.store.reviews import Decision, review
-from deepscreen.store.screenings import Request, Screenings
+from deepscreen.store.screenings import Filters, Request, Screenings
 from deepscreen.store.store import Store
+from deepscreen.store.tables import computations
 
 OLD, NEW = "a" * 64, "b" * 64
 ADA, BOB = Caller("ada", Role.EXAMINER), Caller("bob", Role.REVIEWER)
@@ -42,6 +45,20 @@ def queue(store: Store) -> Queue:
     return Queue(store.database, lease_seconds=60, max_deaths_alone=1)
 
 
+def test_page_of_results_is_full_though_a_newer_one_is_not_shown_yet(
+    store: Store, queue: Queue, tmp_path: Path
+) -> None:
+    asked, content = Screenings(store, queue), b"slow"
+    shown = screened(store, queue, tmp_path, content)
+    with store.database.write() as connection:
+        connection.execute(update(computations).values(started_at=store.database.now(connection) - 1000))
+    request = Request(hashlib.sha256(content).hexdigest(), len(content), "a", None, None)
+    joined, _ = asked.create(Caller("eve", Role.EXAMINER), request, method_digest=OLD, original=None)
+    assert joined.record_sha256 is None
+    page = asked.page(BOB, Filters(verdict="inconclusive"), limit=1)
+    assert [item.id for item in page] == [shown]
+
+
 def test_what_the_new_method_has_not_screened_is_listed_and_queued_once(
     store: Store, queue: Queue, tmp_path: Path
 ) -> None:
@@ -55,6 +72,9 @@ def test_what_the_new_method_has_not_screened_is_listed_and_queued_once(
     assert new
     assert [old.id for old in stale(store.database, NEW)] == [second]
     assert asked.get(new, ADA).method_digest == NEW, "it is the owner's"
+    with store.database.read() as connection:
+        (entry,) = audit.entries(connection, subject=new)
+    assert entry.actor == "command-line", "the log does not say that the owner did what the operator did"
     before = asked.get(first, ADA)
     assert (before.state, before.method_digest) == (State.DONE, OLD)
 

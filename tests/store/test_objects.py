@@ -8,6 +8,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 from deepscreen.errors import BlobDamaged, StoreUnavailable
@@ -90,6 +91,18 @@ def test_what_another_process_does_is_seen_at_once(bucket: str) -> None:
 def test_server_that_does_not_answer_is_told_as_such(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StoreUnavailable):
         BlobStore("s3://no-such-bucket-at-all/x").put(b"record")
+
+
+def test_line_that_is_cut_is_an_outage_and_no_fault_of_the_file(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = BlobStore(f"s3://{bucket}/x")
+
+    def cut(path: str) -> bool:
+        raise EndpointConnectionError(endpoint_url="http://gone")
+
+    monkeypatch.setattr(blobs._fs, "exists", cut)
+    for ask in (blobs.has, blobs.read):
+        with pytest.raises(StoreUnavailable):
+            ask(sha256_of(b"record"))
 
 
 def test_sweep_works_on_objects(bucket: str, tmp_path: Path) -> None:

@@ -171,6 +171,23 @@ def test_young_blobs_are_left_alone_and_each_removal_is_an_entry(store: Store) -
     assert [(entry.act, entry.actor) for entry in entries] == [(BLOB_REMOVED, "service")]
 
 
+def test_what_went_before_the_store_refused_has_its_entry(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = sorted(store.blobs.put(content) for content in (b"one", b"two"))
+    remove = store.blobs.remove
+
+    def refuse_second(sha256: str) -> None:
+        if sha256 == blobs[1]:
+            raise StoreUnavailable("read-only")
+        remove(sha256)
+
+    monkeypatch.setattr(store.blobs, "remove", refuse_second)
+    with pytest.raises(StoreUnavailable):
+        sweep(store, grace_seconds=-10)
+    with store.database.read() as connection:
+        found = [entry.subject for entry in audit.entries(connection) if entry.act == BLOB_REMOVED]
+    assert (found, kept(store)) == ([blobs[0]], {blobs[1]})
+
+
 def test_deletion_stands_where_the_blob_store_refuses_and_the_sweep_makes_up_for_it(
     store: Store, asked: Screenings, original: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +202,17 @@ def test_deletion_stands_where_the_blob_store_refuses_and_the_sweep_makes_up_for
     assert (entry.details["was_last"], is_gone) == (True, False)
     assert store.blobs.has(SHA256)
     assert sweep(store, grace_seconds=-10) == 1
+
+
+def test_hostile_name_and_message_are_kept_by_both_databases(
+    store: Store, asked: Screenings, queue: Queue, original: Path
+) -> None:
+    request = Request(SHA256, len(CONTENT), "a\0b.png", None, None)
+    item, _ = asked.create(ADA, request, method_digest=METHOD, original=original)
+    failed = Outcome(State.FAILED, error_type="UndecodableMedia", error_message="x\0y")
+    assert queue.finish(claim(queue), failed, worker="worker") is End.WRITTEN
+    found = asked.get(item.id, ADA)
+    assert (found.filename, found.error_message) == ("a\ufffdb.png", "x\ufffdy")
 
 
 def test_nothing_is_screened_again_that_is_gone(store: Store, asked: Screenings) -> None:

@@ -63,6 +63,26 @@ def test_only_what_is_old_and_in_no_open_case_goes(store: Store, tmp_path: Path)
     assert list(verify(store)) == []
 
 
+def test_case_that_is_opened_again_meanwhile_keeps_what_is_in_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Screenings(store, Queue(store.database, lease_seconds=60, max_deaths_alone=1))
+    case = Cases(store.database).create(ADA, name="again", notes="")
+    screening_id = send(asked, tmp_path, b"evidence", case.id)
+    with store.database.write() as connection:
+        then = store.database.now(connection) - 40 * DAY_SECONDS
+        connection.execute(update(screenings).values(created_at=then))
+        connection.execute(update(cases).values(closed_at=then))
+
+    def listed_before(*_: object) -> list[str]:
+        Cases(store.database).change(case.id, ADA, name=None, notes=None, closed=False)
+        return [screening_id]
+
+    monkeypatch.setattr("deepscreen.store.retention.expired", listed_before)
+    assert clean(store, asked, retention_days=30) == ([], 0)
+    assert asked.get(screening_id, ADA).case_id == case.id
+
+
 def test_command_says_what_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["clean", "--data-dir", str(tmp_path / "data")]
     assert "0 screenings deleted" in CliRunner().invoke(app, words).output

@@ -71,6 +71,7 @@ def test_compose_workers_share_database_and_blobs_with_the_service(compose: dict
     service, worker = (compose["services"][name] for name in ("deepscreen", "worker"))
     for name in ("DEEPSCREEN_DATABASE_URL", "DEEPSCREEN_BLOB_URL"):
         assert service["environment"][name] == worker["environment"][name]
+    assert service["environment"]["DEEPSCREEN_BEHIND_TLS"] == "${DEEPSCREEN_BEHIND_TLS:-true}"
     assert "blobs:/blobs" in service["volumes"]
     assert "blobs:/blobs" in worker["volumes"]
 
@@ -121,7 +122,9 @@ def test_pods_have_no_privileges_and_no_secret_is_written_down(
         assert_command_exists(container["args"])
         mounted = {mount["name"] for mount in container["volumeMounts"]}
         assert mounted == {volume["name"] for volume in pod["volumes"]}
-    assert set(manifests["ConfigMap", "deepscreen"]["data"]) <= SETTINGS
+    settings = manifests["ConfigMap", "deepscreen"]["data"]
+    assert set(settings) <= SETTINGS
+    assert settings["DEEPSCREEN_BEHIND_TLS"] == "true", "the cookies of sessions are for TLS only"
 
 
 def test_service_and_autoscaler_point_at_what_there_is(manifests: dict[tuple[str, str], dict[str, Any]]) -> None:
@@ -148,6 +151,14 @@ def test_air_gap_bundle_has_a_bill_of_materials_and_proves_itself(tmp_path: Path
             assert versions[name].split("+")[0] == version
     prove = ["sha256sum", "--quiet", "--check", "SHA256SUMS"]
     assert subprocess.run(prove, cwd=tmp_path / "bundle", check=False, timeout=60).returncode == 0
+    (tmp_path / "bundle/wheels").mkdir()
+    (tmp_path / "bundle/wheels/deepscreen-99-py3-none-any.whl").touch()
+    install = ["bash", "install.sh", str(tmp_path / "venv")]
+    slipped_in = subprocess.run(
+        install, cwd=tmp_path / "bundle", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (slipped_in.returncode, "deepscreen-99" in slipped_in.stderr) == (1, True)
+    shutil.rmtree(tmp_path / "bundle/wheels")
     (tmp_path / "bundle/sbom.cdx.json").write_text("{}")
     forged = subprocess.run(
         ["bash", "install.sh", str(tmp_path / "venv")],

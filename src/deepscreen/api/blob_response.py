@@ -1,4 +1,4 @@
-"""A blob as a response: proven before the first byte is sent, as a whole or a range, kept by clients for good."""
+"""A blob as a response: proven before the first byte is sent, as a whole or a range; clients may keep it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,29 @@ from deepscreen.api.http_errors import RangeOutside, ResultDamaged
 from deepscreen.errors import BlobDamaged
 from deepscreen.store.blobs import BlobStore
 
-# The same address always gives the same bytes, so a client may keep them, but not share them.
-IMMUTABLE = "private, max-age=31536000, immutable"
+# An address that names the hash always gives the same bytes: a client may keep them, but not share them. What a name
+# stands for is another after a retry: a client may keep it, and asks each time whether it still holds.
+IMMUTABLE, ASKED_AGAIN = "private, max-age=31536000, immutable", "private, no-cache"
 RANGE = re.compile(r"bytes=(?:(?P<first>\d{1,18})-(?P<last>\d{1,18})?|-(?P<suffix>\d{1,18}))")
 
 
 def blob_response(
-    request: Request, blobs: BlobStore, sha256: str, media_type: str, *, scratch: Path, filename: str | None = None
+    request: Request,
+    blobs: BlobStore,
+    sha256: str,
+    media_type: str,
+    *,
+    scratch: Path,
+    filename: str | None = None,
+    is_by_hash: bool = False,
 ) -> Response:
     """The blob, or the one range of it that is asked for; 304 where the client has it.
 
-    With a *filename* browsers save it and do not show it. Raises ResultDamaged where it is gone or was changed, and
-    RangeOutside. A range that is malformed, or one of several, is not looked at: the answer is the whole blob then.
+    With a *filename* browsers save it and do not show it. *is_by_hash*: the address itself names the hash.
+    Raises ResultDamaged where it is gone or was changed, and RangeOutside. A range that is malformed, or one of
+    several, is not looked at: the answer is the whole blob then.
     """
-    headers = {"ETag": f'"{sha256}"', "Cache-Control": IMMUTABLE}
+    headers = {"ETag": f'"{sha256}"', "Cache-Control": IMMUTABLE if is_by_hash else ASKED_AGAIN}
     if sha256 in request.headers.get("if-none-match", ""):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     with ExitStack() as opened:

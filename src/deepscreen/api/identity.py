@@ -6,6 +6,7 @@ Asymmetric signatures only, by keys from a file or from the provider; issuer, au
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -25,7 +26,9 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 REQUIRED = ("exp", "iat", "iss", "aud", "sub")
 LEEWAY_SECONDS = 30.0
 FETCH_TIMEOUT_SECONDS = 5.0
+LONGEST_SECONDS_KEPT = 3600.0  # a key that the provider took back opens nothing for longer
 LEAST_SECONDS_BETWEEN_FETCHES = 60.0  # a token with an unknown key id must not have the provider asked again and again
+SECONDS_AFTER_FAILURE = 5.0  # requests do not queue up for a provider that does not answer
 ID_HEX_DIGITS = 24
 PRECEDENCE = (Role.ADMIN, Role.REVIEWER, Role.EXAMINER, Role.AUDITOR)  # of several roles in one token
 
@@ -49,6 +52,7 @@ class TokenReader:
         self._lock = threading.Lock()
         self._keys: dict[str | None, PyJWK] = {}
         self._fetched_at: float | None = None
+        self._failed_at: float | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> TokenReader | None:
@@ -88,14 +92,26 @@ class TokenReader:
     def _key(self, key_id: str | None) -> PyJWK:
         with self._lock:
             now = time.monotonic()
-            is_stale = self._fetched_at is None or now - self._fetched_at >= LEAST_SECONDS_BETWEEN_FETCHES
-            if key_id not in self._keys and is_stale:
-                self._keys, self._fetched_at = self._fetch(), now
+            age_seconds = math.inf if self._fetched_at is None else now - self._fetched_at
+            enough_seconds = LONGEST_SECONDS_KEPT if key_id in self._keys else LEAST_SECONDS_BETWEEN_FETCHES
+            if age_seconds >= enough_seconds:
+                self._keys, self._fetched_at = self._fetch_unless_it_just_failed(now), now
             if key_id is None and len(self._keys) == 1:
                 return next(iter(self._keys.values()))
             if key_id not in self._keys:
                 raise jwt.InvalidKeyError("it names no key of the provider")
             return self._keys[key_id]
+
+    def _fetch_unless_it_just_failed(self, now: float) -> dict[str | None, PyJWK]:
+        if self._failed_at is not None and now - self._failed_at < SECONDS_AFTER_FAILURE:
+            raise IdentityUnavailable("the keys of the identity provider could not be had a moment ago")
+        try:
+            found = self._fetch()
+        except BaseException:
+            self._failed_at = time.monotonic()
+            raise
+        self._failed_at = None
+        return found
 
     def _fetch(self) -> dict[str | None, PyJWK]:
         try:

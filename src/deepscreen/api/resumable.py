@@ -112,9 +112,11 @@ class ResumableUploads:
 
     def append(self, upload: PartialUpload, pieces: list[bytes]) -> None:
         """Adds bytes at the end; raises StorageFull or StoreUnavailable. The upload is held."""
+        data = b"".join(pieces)
+        if not data:  # a whole upload may be a blob already, which is not to be written to
+            return
         hashed = self._hashed(upload)
         with _told_as_store_errors(), self.path_of(upload).open("ab", buffering=0) as file:
-            data = b"".join(pieces)
             view = memoryview(data)
             while view:  # an unbuffered file may take less than it was given
                 taken = file.write(view)
@@ -186,8 +188,16 @@ class ResumableUploads:
     def _write(self, upload: PartialUpload) -> None:
         unfinished = self._folder / f"{upload.id}.new"
         unfinished.touch(mode=0o600)
-        unfinished.write_text(upload.model_dump_json(), encoding="utf-8")
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(upload.model_dump_json())
+            file.flush()
+            os.fsync(file.fileno())
         unfinished.replace(self._record_of(upload.id))
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # bytes that are on the disk are nobody's without this record
+        finally:
+            os.close(folder)
 
 
 class Hashed:

@@ -111,7 +111,15 @@ def read_file(
 def _reply(
     service: Service, request: Request, sha256: str, media_type: str, *, filename: str | None = None
 ) -> Response:
-    return blob_response(request, service.store.blobs, sha256, media_type, scratch=service.scratch, filename=filename)
+    return blob_response(
+        request,
+        service.store.blobs,
+        sha256,
+        media_type,
+        scratch=service.scratch,
+        filename=filename,
+        is_by_hash="sha256" in request.path_params,
+    )
 
 
 def _original_type(screening: Screening | None) -> str:

@@ -101,6 +101,7 @@ def begin_upload(
         )
     service.method()
     service.check_case(metadata.get("case_id"), caller)
+    service.check_queue()
     service.store.check_space(service.resumable.promised_bytes() + upload_length)
     upload = service.resumable.begin(
         caller.id,
@@ -192,6 +193,7 @@ async def _receive(request: Request, service: Service, upload: PartialUpload, *,
     if int(request.headers.get("content-length", "0")) > most_bytes:
         raise too_many
     pending: list[bytes] = []
+    pending_bytes = 0
     try:
         async with aclosing(chunks_of(request)) as chunks:
             async for chunk in chunks:
@@ -199,8 +201,10 @@ async def _receive(request: Request, service: Service, upload: PartialUpload, *,
                 if most_bytes < 0:
                     raise too_many
                 pending.append(chunk)
-                if sum(map(len, pending)) >= WRITE_PIECE_BYTES:
-                    pieces, pending = pending, []  # taken out first: a piece that fails is not written again below
+                pending_bytes += len(chunk)
+                if pending_bytes >= WRITE_PIECE_BYTES:
+                    # Taken out first: a piece that fails is not written again below.
+                    pieces, pending, pending_bytes = pending, [], 0
                     await asyncio.to_thread(service.resumable.append, upload, pieces)
     finally:
         await asyncio.to_thread(service.resumable.append, upload, pending)

@@ -105,8 +105,7 @@ class Service:
         upload, ClientDisconnect.
         """
         method_digest = (await asyncio.to_thread(self.method)).method_digest
-        waiting, _ = await asyncio.to_thread(self.queue.depth)
-        self.admission.check_queue(waiting, most=self.settings.max_queued)
+        await asyncio.to_thread(self.check_queue)
         self.store.check_space(int(request.headers.get("content-length", "0")))
         path = self._uploads.new_path()
         try:
@@ -124,6 +123,11 @@ class Service:
         asked = screenings.Request(sha256, upload.length_bytes, upload.filename, upload.case_id, key)
         item = self._create(caller, asked, method_digest, self.resumable.path_of(upload))
         return self.resumable.hand_over(upload, item.id)
+
+    def check_queue(self) -> None:
+        """Raises Overloaded where as many screenings wait as may wait."""
+        waiting, _ = self.queue.depth()
+        self.admission.check_queue(waiting, most=self.settings.max_queued)
 
     def check_case(self, case_id: str | None, caller: Caller) -> None:
         """Raises NoSuchResult where the caller has no open case of this id."""
@@ -192,11 +196,15 @@ class Service:
         minutes = 0
         while True:
             await asyncio.sleep(CHECKPOINT_SECONDS)
-            await asyncio.to_thread(self._checkpoint)
-            await asyncio.to_thread(self._stamp)
             minutes += 1
+            chores = [self._checkpoint, self._stamp]
             if minutes % CLEAN_EVERY_MINUTES == 0:
-                await asyncio.to_thread(self._clean)
+                chores.append(self._clean)
+            for chore in chores:
+                try:
+                    await asyncio.to_thread(chore)
+                except Exception:  # the log is signed all the same, a minute later
+                    logger.exception("housekeeping goes on after an error that nobody foresaw")
 
     async def remove_expired(self) -> None:
         """Removes abandoned uploads now and then, until it is cancelled."""

@@ -39,6 +39,9 @@ class WebhookDelivery:
                 except StoreError as error:
                     logger.warning("webhooks wait for the store: %s", error)
                     messages = []
+                except Exception:  # one message's fault must not silence all others
+                    logger.exception("webhooks go on after an error that nobody foresaw")
+                    messages = []
                 if not messages:
                     await asyncio.sleep(LOOK_SECONDS)
 

@@ -93,7 +93,7 @@ class WebhookSender:
             status = _post(self.resolve(url), body.encode(), headers)
         except NotAllowed as error:
             return str(error)
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             return f"{type(error).__name__}: {error}"
         return None if 200 <= status < 300 else f"answered {status}"
 

@@ -238,6 +238,11 @@ class ServiceInfo(MethodInfo):
 def outgoing_statement(settings: Settings) -> str:
     """Whom the service calls, by its settings."""
     called = []
+    if settings.database_url and not settings.database_url.startswith("sqlite"):
+        called.append("everything but files, for the database server")
+    if settings.blob_url and "://" in settings.blob_url and not settings.blob_url.startswith(("file://", "local://")):
+        scheme = settings.blob_url.partition("://")[0]
+        called.append(f"originals, records and evidence, for the object store ({scheme})")
     if settings.timestamp_url is not None:
         called.append("hashes of the audit log, for the time-stamping authority")
     if settings.webhook_hosts:

@@ -7,7 +7,9 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,7 @@ class Worker:
         self._store, self._desk, self._queue = store, desk, queue
         self._about, self._on_end = about, on_end
         self._method_digest = desk.provenance.method_digest
-        self._scratch = store.data_dir / "scratch"
+        self._scratch = store.scratch()
         self._stopping = threading.Event()
         self._work_may_wait = threading.Condition()
         self._hand = _Hand()
@@ -72,7 +74,6 @@ class Worker:
 
     def start(self) -> None:
         """Begins. What an earlier process of the same id held is taken back at once."""
-        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._queue.release_dead(known_dead=self.id)
         self._queue.renew(self.id, self._method_digest, self._about)
         self._tell_of_others()
@@ -110,6 +111,9 @@ class Worker:
                 continue
             try:
                 self._run(claim)
+            except Exception:  # the thread goes on, and does not keep for ever what it could not end
+                logger.exception("computation %s could not be ended, and is put off", claim.id[:12])
+                self._persist(partial(self._queue.postpone, claim))
             finally:
                 self._hand.put_down(claim)
                 self.wake()
@@ -141,6 +145,7 @@ class Worker:
         try:
             with self._store.blobs.as_file(claim.media_sha256, self._scratch) as path:
                 screened = self._screen(claim, path)
+            return self._keep(claim, screened), screened
         except DeepscreenError as error:
             if isinstance(error, StoreError) and not isinstance(error, BlobDamaged):
                 raise
@@ -150,7 +155,6 @@ class Worker:
         except Exception:  # one file's failure is its own; the worker goes on
             logger.exception("computation %s failed", claim.id[:12])
             return Outcome(State.FAILED, error_type=INTERNAL_ERROR, error_message="see the log"), None
-        return self._keep(claim, screened), screened
 
     def _screen(self, claim: Claim, path: Path) -> Screened:
         limits = self._desk.settings.limits
@@ -210,6 +214,8 @@ class Worker:
                     self.wake()
             except StoreError as error:
                 logger.warning("leases could not be renewed: %s", error)
+            with suppress(OSError):
+                self._store.scratch()  # what others left there is old by now, perhaps
             if self._stopping.is_set():
                 self._threads[0].join(0.2)
 

@@ -48,21 +48,25 @@ def back_up(store: Store, folder: Path, *, with_key: bool) -> About:
     The service may go on meanwhile. Raises StoreError; BlobDamaged names a blob that is not what was written.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / ABOUT_NAME).unlink(missing_ok=True)  # without it, it is no backup
     blobs = BlobStore(str(folder / BLOBS_NAME), store.blobs.sealer)
+    rows = folder / f"{ROWS_NAME}.new"  # the backup that was there before is one until this one is whole
+    rows.unlink(missing_ok=True)
+    rows.touch(mode=0o600)
     for attempt in range(1, TRIES + 1):
-        counts, revision, wanted = _write_rows(store, folder / ROWS_NAME)
+        counts, revision, wanted = _write_rows(store, rows)
         try:
+            # Beside the data: on its way a sealed blob lies open, and not on the medium of the backup.
             for sha256 in wanted:
-                _copy_blob(store.blobs, blobs, sha256, folder)
+                _copy_blob(store.blobs, blobs, sha256, store.scratch())
             break
         except BlobDamaged:
             if attempt == TRIES:
                 raise
+    (folder / ABOUT_NAME).unlink(missing_ok=True)  # without it, it is no backup
+    rows.replace(folder / ROWS_NAME)
     key, has_key = store.data_dir / SIGNING_KEY_NAME, False
     if with_key and key.exists():
-        shutil.copyfile(key, folder / SIGNING_KEY_NAME)
-        (folder / SIGNING_KEY_NAME).chmod(0o400)
+        _copy_key(key, folder / SIGNING_KEY_NAME, mode=0o400)
         has_key = True
     about = About(
         schema_revision=revision,
@@ -93,14 +97,13 @@ def restore(store: Store, folder: Path) -> About:
         raise ConfigError(f"the backup has schema {about.schema_revision}, this version has {revision}")
     blobs = BlobStore(str(folder / BLOBS_NAME), store.blobs.sealer)
     for sha256 in blobs.older_than(-1e9):
-        _copy_blob(blobs, store.blobs, sha256, store.data_dir)
+        _copy_blob(blobs, store.blobs, sha256, store.scratch())
     with store.database.write() as connection:
         for name, rows in _grouped(folder / ROWS_NAME):
             connection.execute(insert(metadata.tables[name]), rows)
     key = store.data_dir / SIGNING_KEY_NAME
     if about.has_signing_key and not key.exists():
-        shutil.copyfile(folder / SIGNING_KEY_NAME, key)
-        key.chmod(0o600)
+        _copy_key(folder / SIGNING_KEY_NAME, key, mode=0o600)
     return about
 
 
@@ -172,6 +175,14 @@ def _copy_blob(source: BlobStore, target: BlobStore, sha256: str, scratch: Path)
         return
     with source.as_file(sha256, scratch) as path:
         target.put_file(path, sha256)
+
+
+def _copy_key(source: Path, target: Path, *, mode: int) -> None:
+    """At no moment can others read it; what an earlier backup left is replaced, though it is not to be written to."""
+    target.unlink(missing_ok=True)
+    target.touch(mode=0o600, exist_ok=False)
+    shutil.copyfile(source, target)
+    target.chmod(mode)
 
 
 def _revision(connection: Connection) -> str:

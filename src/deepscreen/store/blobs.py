@@ -32,6 +32,8 @@ FILE_MODE, FOLDER_MODE = 0o400, 0o700
 SEALED = ".sealed"
 SUFFIXES = ("", SEALED)
 UNFINISHED, UNFINISHED_SECONDS = ".new-", 86_400.0
+# Libraries below fsspec whose errors of a line that is cut are no OSError.
+CLIENTS_OF_OBJECT_STORES = frozenset({"botocore", "aiobotocore", "aiohttp"})
 
 
 def sha256_of(content: bytes) -> str:
@@ -43,10 +45,11 @@ class BlobStore:
     """Content-addressed files below *url*: a path, or what fsspec knows, such as ``s3://bucket/folder``.
 
     With a *sealer* new blobs are sealed, and named by their sha256 all the same. Those from before stay as they are.
+    In *scratch* lies what is sealed before it is sent elsewhere: as large as the file, too large for a /tmp in memory.
     """
 
-    def __init__(self, url: str, sealer: Sealer | None = None) -> None:
-        self.sealer = sealer
+    def __init__(self, url: str, sealer: Sealer | None = None, *, scratch: Path | None = None) -> None:
+        self.sealer, self._scratch = sealer, scratch
         try:
             self._fs, self._root = fsspec.core.url_to_fs(url)
         except (ValueError, ImportError) as error:
@@ -205,10 +208,13 @@ class BlobStore:
                     self._link_in(Path(final + SEALED), seal)
                     return
                 # First to a file: an object that is sent while it is made would be half there after an error.
-                with tempfile.TemporaryDirectory(prefix="deepscreen-") as folder:
-                    sealed = Path(folder) / "sealed"
-                    seal(sealed)
-                    self._fs.put_file(str(sealed), final + SEALED)
+                descriptor, sealed = tempfile.mkstemp(prefix="sealed-", dir=self._scratch)
+                os.close(descriptor)
+                try:
+                    seal(Path(sealed))
+                    self._fs.put_file(sealed, final + SEALED)
+                finally:
+                    Path(sealed).unlink(missing_ok=True)
 
     def _link_in(self, final: Path, write: Callable[[Path], object]) -> None:
         """The file under its name as a whole and on the disk, or not at all."""
@@ -274,3 +280,7 @@ def _told_as_store_errors() -> Iterator[None]:
         if error.errno in NO_SPACE:
             raise StorageFull(f"the blob store is full: {error.strerror}") from error
         raise StoreUnavailable(f"the blob store does not take or give files: {error}") from error
+    except Exception as error:
+        if CLIENTS_OF_OBJECT_STORES.isdisjoint(kind.__module__.partition(".")[0] for kind in type(error).__mro__):
+            raise
+        raise StoreUnavailable(f"the object store does not answer: {error}") from error

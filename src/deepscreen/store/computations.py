@@ -155,7 +155,8 @@ class Queue:
                 "verdict": outcome.verdict,
                 "stage_milliseconds": dict(outcome.stage_milliseconds or {}),
                 "error_type": outcome.error_type,
-                "error_message": outcome.error_message,
+                # It may quote the file; Postgres keeps no text with this character.
+                "error_message": outcome.error_message and outcome.error_message.replace("\0", "\ufffd"),
             }
             if connection.execute(self._held(claim).values(**values, **NO_LEASE)).rowcount == 0:
                 return End.LOST

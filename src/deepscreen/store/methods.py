@@ -16,6 +16,8 @@ from deepscreen.store.keys import Caller, Role
 from deepscreen.store.screenings import NotThere, Request, Screenings
 from deepscreen.store.tables import blob_uses, computations, reviews, screenings, workers
 
+COMMAND_LINE = "command-line"  # as for keys: whoever works on the machine itself
+
 
 @dataclass(frozen=True, slots=True)
 class MethodLoad:
@@ -112,7 +114,7 @@ def rescreen(asked: Screenings, old: Stale, *, method_digest: str) -> str | None
 
     None where the file was deleted, or the case closed, meanwhile.
     """
-    request = Request(old.media_sha256, old.media_bytes, old.filename, old.case_id, None)
+    request = Request(old.media_sha256, old.media_bytes, old.filename, old.case_id, None, actor=COMMAND_LINE)
     owner = Caller(old.created_by, Role.ADMIN)  # for the owner, who may have left the case since
     try:
         item, _ = asked.create(owner, request, method_digest=method_digest, original=None)

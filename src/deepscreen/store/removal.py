@@ -33,12 +33,19 @@ def remove_unneeded(store: Store, candidates: Iterable[str], *, actor: str) -> s
     """
     removed: set[str] = set()
     for some in _groups(sorted(set(candidates))):
+        failure: StoreError | None = None
         with store.database.write() as connection:
             store.database.lock(connection, EVIDENCE_LOCK)
             for sha256 in sorted(set(some) - _needed(connection, some)):
+                try:
+                    store.blobs.remove(sha256)
+                except StoreError as error:  # those that went before keep their entries
+                    failure = error
+                    break
                 audit.append(store.database, connection, actor=actor, act=BLOB_REMOVED, subject=sha256)
-                store.blobs.remove(sha256)
                 removed.add(sha256)
+        if failure is not None:
+            raise failure
     return removed
 
 

@@ -5,7 +5,7 @@ A screening of an open case is never let go, however old it is: closing the case
 
 from __future__ import annotations
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 
 from deepscreen.store import audit
 from deepscreen.store.database import Database
@@ -22,16 +22,15 @@ POLICY = Caller("retention-policy", Role.ADMIN)
 def expired(database: Database, retention_days: float) -> list[str]:
     """Ids of the screenings whose time is over, the oldest first."""
     with database.read() as connection:
-        latest = database.now(connection) - retention_days * DAY_SECONDS
-        since = func.coalesce(cases.c.closed_at, screenings.c.created_at)
-        query = (
-            select(screenings.c.id)
-            .join(cases, screenings.c.case_id == cases.c.id, isouter=True)
-            .where(screenings.c.deleted_at.is_(None), screenings.c.created_at < latest, since < latest)
-            .where(or_(screenings.c.case_id.is_(None), cases.c.closed_at.is_not(None)))
-            .order_by(screenings.c.created_at)
-        )
-        return list(connection.execute(query).scalars())
+        is_over = _is_over(database.now(connection) - retention_days * DAY_SECONDS)
+        query = select(screenings.c.id).where(screenings.c.deleted_at.is_(None), is_over)
+        return list(connection.execute(query.order_by(screenings.c.created_at)).scalars())
+
+
+def _is_over(latest: float) -> ColumnElement[bool]:
+    """Whether the time of a screening was over at *latest*; never in a case that is open."""
+    is_closed = exists().where(cases.c.id == screenings.c.case_id, cases.c.closed_at < latest)
+    return and_(screenings.c.created_at < latest, or_(screenings.c.case_id.is_(None), is_closed))
 
 
 def clean(store: Store, asked: Screenings, *, retention_days: float | None) -> tuple[list[audit.Entry], int]:
@@ -40,11 +39,15 @@ def clean(store: Store, asked: Screenings, *, retention_days: float | None) -> t
     Gives the entries that certify the deletions, and how many blobs were swept up beside them. Raises StoreError.
     """
     certificates = []
-    for screening_id in expired(store.database, retention_days) if retention_days is not None else []:
-        try:
-            entry, _ = asked.delete(screening_id, POLICY, reason=f"retention policy: {retention_days:g} days")
-        except NotThere:  # somebody deleted it meanwhile
-            continue
-        certificates.append(entry)
+    if retention_days is not None:
+        with store.database.read() as connection:
+            is_over = _is_over(store.database.now(connection) - retention_days * DAY_SECONDS)
+        for screening_id in expired(store.database, retention_days):
+            try:
+                reason = f"retention policy: {retention_days:g} days"
+                entry, _ = asked.delete(screening_id, POLICY, reason=reason, only=is_over)
+            except NotThere:  # somebody deleted it meanwhile, or opened its case again
+                continue
+            certificates.append(entry)
     store.blobs.clear_unfinished()
     return certificates, sweep(store)

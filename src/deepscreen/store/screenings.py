@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, true, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from deepscreen.store import audit
@@ -54,6 +54,7 @@ class Request:
     filename: str | None
     case_id: str | None
     idempotency_key: str | None
+    actor: str | None = None  # who asks, for the audit log, where it is not the caller: on the machine itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +120,16 @@ class Screenings:
     ) -> list[Item]:
         """Screenings from the newest to the oldest, those older than *before* (time and id of the last one seen)."""
         query = self._seen_by(caller).where(*_conditions(filters))
+        # A result that is not shown yet is not found by what it says either.
+        is_about_results = filters.kind is not None or filters.verdict is not None
         if before is not None:
             query = query.where(tuple_(screenings.c.created_at, screenings.c.id) < before)
         query = query.order_by(screenings.c.created_at.desc(), screenings.c.id.desc()).limit(limit)
         with self._database.read() as connection:
             now = self._database.now(connection)
+            if is_about_results:  # in the query, or a page would be short, and a short page is the last one
+                query = query.where(_is_shown(now))
             items = [_item(row, now) for row in connection.execute(query)]
-        # A result that is not shown yet is not found by what it says either.
-        is_about_results = filters.kind is not None or filters.verdict is not None
         return [item for item in items if not is_about_results or item.record_sha256 is not None]
 
     def cancel(self, screening_id: str, caller: Caller) -> Item:
@@ -148,6 +151,7 @@ class Screenings:
         if item.state in {State.QUEUED, State.RUNNING}:
             return item
         with self._database.write() as connection:
+            self._database.lock(connection, EVIDENCE_LOCK)  # two owners of the same file may ask at the same moment
             old = connection.execute(select(computations).where(computations.c.id == item.computation_id)).one()
             attempt = old.attempt + 1 if old.method_digest == method_digest else 1
             media = (old.media_sha256, old.media_bytes)
@@ -159,15 +163,19 @@ class Screenings:
             self._log(connection, caller, SCREENING_RETRIED, screening_id, computation_id=new)
         return self.get(screening_id, caller)
 
-    def delete(self, screening_id: str, caller: Caller, *, reason: str) -> tuple[audit.Entry, bool]:
+    def delete(
+        self, screening_id: str, caller: Caller, *, reason: str, only: ColumnElement[bool] | None = None
+    ) -> tuple[audit.Entry, bool]:
         """Removes it; what nobody else refers to goes with it. Ids, hash and times stay as a tombstone.
 
-        Gives the entry in the audit log that certifies it, and whether the original is gone.
+        Gives the entry in the audit log that certifies it, and whether the original is gone. Raises NotThere, also
+        where *only*, a condition on its row, does not hold at that moment.
         """
         item = self.get(screening_id, caller)
         with self._database.write() as connection:
             self._database.lock(connection, EVIDENCE_LOCK)
             meant = update(screenings).where(screenings.c.id == screening_id, screenings.c.deleted_at.is_(None))
+            meant = meant.where(true() if only is None else only)
             values = {"deleted_at": self._database.now(connection), "filename": None, "idempotency_key": None}
             if connection.execute(meant.values(**values)).rowcount == 0:
                 raise NotThere
@@ -205,7 +213,8 @@ class Screenings:
             "case_id": request.case_id,
             "computation_id": computation,
             "media_sha256": request.media_sha256,
-            "filename": request.filename,
+            # Postgres keeps no text with this character, and a sender's name must not keep evidence out.
+            "filename": request.filename and request.filename.replace("\0", "\ufffd"),
             "created_at": self._database.now(connection),
             "created_by": caller.id,
             "joined_at": self._joined_at(connection, caller, request.case_id, computation),
@@ -218,7 +227,8 @@ class Screenings:
             "case_id": request.case_id,
             "computation_id": computation,
         }
-        self._log(connection, caller, SCREENING_CREATED, screening_id, **details)
+        actor = caller if request.actor is None else Caller(request.actor, caller.role)
+        self._log(connection, actor, SCREENING_CREATED, screening_id, **details)
         return screening_id
 
     def _known(self, connection: Connection, caller: Caller, request: Request) -> str | None:
@@ -337,6 +347,15 @@ def _item(row: Row[Any], now: float) -> Item:
         error_type=row.c_error_type if is_shown else None,
         error_message=row.c_error_message if is_shown else None,
     )
+
+
+def _is_shown(now: float) -> ColumnElement[bool]:
+    """In the database's words: there is a record that its owner may see."""
+    took_seconds = func.coalesce(computations.c.ended_at, 0.0) - func.coalesce(
+        computations.c.started_at, computations.c.ended_at, 0.0
+    )
+    is_due = or_(screenings.c.joined_at.is_(None), screenings.c.joined_at + took_seconds <= now)
+    return and_(screenings.c.cancelled_at.is_(None), computations.c.record_sha256.is_not(None), is_due)
 
 
 def _shown_state(row: Row[Any], now: float) -> State:

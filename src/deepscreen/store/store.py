@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from deepscreen.store.database import Database, sqlite_url
 from deepscreen.store.sealing import Sealer
 
 DATABASE_NAME, BLOBS_NAME, SIGNING_KEY_NAME = "deepscreen.db", "blobs", "signing-key.pem"
+SCRATCH_NAME, SCRATCH_SECONDS = "scratch", 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,9 @@ class Store:
         try:
             database.migrate()
             sealer = Sealer.from_file(settings.blob_key_file) if settings.blob_key_file is not None else None
-            blobs = BlobStore(settings.blob_url or str(data_dir / BLOBS_NAME), sealer)
+            scratch = data_dir / SCRATCH_NAME
+            scratch.mkdir(mode=0o700, exist_ok=True)
+            blobs = BlobStore(settings.blob_url or str(data_dir / BLOBS_NAME), sealer, scratch=scratch)
         except BaseException:
             database.close()
             raise
@@ -41,6 +46,17 @@ class Store:
     def signer(self) -> Signer:
         """The key for checkpoints; raises ConfigError where its file cannot be used."""
         return Signer(self.data_dir / SIGNING_KEY_NAME)
+
+    def scratch(self) -> Path:
+        """Where copies lie while they are read; what a process that was killed left there is removed a day later."""
+        folder = self.data_dir / SCRATCH_NAME
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        latest = time.time() - SCRATCH_SECONDS
+        with contextlib.suppress(OSError):
+            for path in folder.iterdir():
+                if path.is_file() and path.stat().st_mtime < latest:
+                    path.unlink(missing_ok=True)
+        return folder
 
     def check_space(self, wanted_bytes: int) -> None:
         """Raises StorageFull where *wanted_bytes* more would leave too little free."""

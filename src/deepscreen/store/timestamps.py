@@ -28,7 +28,9 @@ SERVICE = "service"
 def pending(store: Store, *, every_minutes: float) -> list[Row[Any]]:
     """The checkpoints that are to be stamped, the oldest first: one for each while, and each covers all before it."""
     with store.database.read() as connection:
-        last = max((int(entry.details["checkpoint"] or 0) for entry in _stamps(connection)), default=0)
+        # The last one has the newest checkpoint: the oldest are stamped first. Asked at each look at the figures, so
+        # that not all tokens of years are read.
+        last = max((int(entry.details["checkpoint"] or 0) for entry in _stamps(connection, newest=1)), default=0)
         rows = connection.execute(
             select(audit_checkpoints).where(audit_checkpoints.c.seq >= last).order_by(audit_checkpoints.c.seq)
         ).all()
@@ -85,8 +87,11 @@ def check_stamps(store: Store, roots: tuple[Certificate, ...]) -> Iterator[audit
                 yield audit.Flaw(where, "the audit log names another time")
 
 
-def _stamps(connection: Connection) -> list[audit.Entry]:
-    bodies = connection.execute(
-        select(audit_entries.c.body).where(audit_entries.c.act == CHECKPOINT_TIMESTAMPED).order_by(audit_entries.c.seq)
-    ).scalars()
-    return [audit.Entry.model_validate_json(body) for body in bodies]
+def _stamps(connection: Connection, *, newest: int | None = None) -> list[audit.Entry]:
+    """The entries of tokens, all of them in order, or the *newest* ones."""
+    query = select(audit_entries.c.body).where(audit_entries.c.act == CHECKPOINT_TIMESTAMPED)
+    if newest is None:
+        query = query.order_by(audit_entries.c.seq)
+    else:
+        query = query.order_by(audit_entries.c.seq.desc()).limit(newest)
+    return [audit.Entry.model_validate_json(body) for body in connection.execute(query).scalars()]
