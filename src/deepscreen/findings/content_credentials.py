@@ -42,7 +42,7 @@ OCSP_RESPONDER = bytes.fromhex("06082b06010505073001")  # id-ad-ocsp in a certif
 # Formats whose manifest our own readers of blocks do not find.
 ELSEWHERE = frozenset({"TIFF", "mp3", "flac"})
 SEARCHED_BYTES = 16 * 1024 * 1024
-PROVENANCE = re.compile(r"provenance\s*=?\s*[\"'>]\s*(https?://[^\"'<\s]{1,200})")
+PROVENANCE = re.compile(r"provenance\s*+(?:=\s*+)?[\"'>]\s*(https?://[^\"'<\s]{1,200})")
 
 
 def content_credentials(specimen: Specimen) -> Iterator[Finding]:
