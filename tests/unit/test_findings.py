@@ -215,6 +215,16 @@ def test_data_behind_the_end_is_told(look: Look, tmp_path: Path) -> None:
     assert "trailing_data" not in look(path)
     path.write_bytes(path.read_bytes() + b"PK\3\4" + bytes(500))
     assert look(path)["trailing_data"].facts == {"bytes": 504, "looks_like": "a ZIP archive"}
+    path.write_bytes(path.read_bytes() + b"\xff\xd9" + bytes(98))  # by chance: no end of the picture
+    assert look(path)["trailing_data"].facts["bytes"] == 604
+
+
+def test_cut_picture_ends_nowhere_though_its_thumbnail_does(look: Look, tmp_path: Path) -> None:
+    path = save_jpeg(tmp_path / "a.jpg")
+    content = path.read_bytes()
+    inner = b"\xff\xd8\xff\xd9"
+    path.write_bytes(content[:2] + b"\xff\xed" + struct.pack(">H", 2 + len(inner)) + inner + content[2:-200])
+    assert "trailing_data" not in look(path)
 
 
 def test_order_and_encoder_of_a_clip_are_told(look: Look, tmp_path: Path) -> None:
