@@ -96,6 +96,7 @@ def test_camera_file_that_agrees_with_itself_gives_no_warning(look: Look, tmp_pa
         ({"DateTime": "2024:06:01 10:00:00"}, "changed_after_taken", "notice"),
         ({"DateTimeDigitized": "2024:05:09 10:00:00"}, "creation_dates_disagree", "warning"),
         ({"DateTimeOriginal": "2024:13:45 10:00:00"}, "date_impossible", "notice"),
+        ({"DateTimeOriginal": "1975:05:01 10:00:00"}, "date_early", "notice"),
         ({"ExifImageWidth": "4000", "ExifImageHeight": "3000"}, "dimensions_mismatch", "warning"),
         ({"ExifImageWidth": "384", "ExifImageHeight": "512"}, "dimensions_turned", "notice"),
         ({"Software": "FaceApp 3.4"}, "retouching_named", "notice"),
@@ -118,6 +119,14 @@ def test_programs_that_differ_between_exif_and_xmp_are_told(look: Look, tmp_path
         "XMP CreatorTool": "GIMP 2.10",
     }
     assert "creation_dates_disagree" in found
+
+
+def test_steps_of_editing_are_counted_once_and_a_year_alone_is_a_date(look: Look, tmp_path: Path) -> None:
+    steps = "<stEvt:action>saved</stEvt:action>" * 3
+    xmp = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r xmp:CreateDate="2020"/>{steps}</x:xmpmeta>'.encode()
+    found = look(save_jpeg(tmp_path / "a.jpg", xmp=xmp))
+    assert found["edit_history"].facts["steps"] == 3
+    assert "date_impossible" not in found
 
 
 def test_camera_file_with_tables_of_a_program_is_told(look: Look, tmp_path: Path) -> None:
