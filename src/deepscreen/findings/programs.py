@@ -46,7 +46,11 @@ PROGRAMS: tuple[tuple[re.Pattern[str], Program], ...] = (
     _program(r"\bpika ?labs\b", "Pika", "generator"),
     _program(r"\belevenlabs\b", "ElevenLabs", "generator"),
     _program(r"\bsuno(?: ai|\.com|\.ai)\b|\bmade with suno\b", "Suno", "generator"),
-    _program(r"\b(?:deepfacelab|facefusion|roop-?(?:unleashed|cam)|deepfacelive)\b|^(?:roop|rope|reface)$", "face-swap software", "generator"),
+    _program(
+        r"\b(?:deepfacelab|facefusion|roop-?(?:unleashed|cam)|deepfacelive)\b|^(?:roop|rope|reface)$",
+        "face-swap software",
+        "generator",
+    ),
     _program(r"\bheygen\b|\bsynthesia\b|\bd-id\b", "talking-head service", "generator"),
     _program(r"\bfaceapp\b", "FaceApp", "retouching"),
     _program(r"\bfacetune\b", "Facetune", "retouching"),
