@@ -18,6 +18,7 @@ from PIL import ExifTags, Image, JpegPresets, PngImagePlugin
 import media_factory
 from deepscreen.findings.finding import MAX_FACTS, MAX_MESSAGE_CHARACTERS, MAX_VALUE_CHARACTERS, Finding, finding
 from deepscreen.findings.programs import programs_in
+from deepscreen.findings.sound import _could_be_jumps
 from deepscreen.media.intake import take_in
 from deepscreen.media.sandbox import Decoder
 from deepscreen.settings import Limits
@@ -333,6 +334,15 @@ def test_inserted_silence_and_jumps_are_told_with_their_times(look: Look, tmp_pa
     found = look(media_factory.save_sound(tmp_path / "cut.wav", tone, RATE_HZ))
     assert found["digital_silence"].facts == {"places": 1, "at": "1.000 to 1.250 s"}
     assert "2.000 s" in str(found["sound_jumps"].facts["at"])
+
+
+def test_loud_noise_is_not_asked_step_by_step() -> None:
+    noise = np.random.default_rng(0).uniform(-1, 1, 10 * RATE_HZ).astype(np.float32)
+    assert len(_could_be_jumps(np.abs(np.diff(noise)), 441)) < 300  # those that no block lies before
+    noise[: 5 * RATE_HZ] *= 1e-3
+    noise[2 * RATE_HZ :][:1000] += 0.5
+    asked = _could_be_jumps(np.abs(np.diff(noise)), 441)
+    assert {2 * RATE_HZ - 1, 2 * RATE_HZ + 999} <= set(asked.tolist())
 
 
 def test_lossy_sound_is_not_asked_for_a_lossy_past(look: Look, tmp_path: Path) -> None:

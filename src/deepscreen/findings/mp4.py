@@ -117,7 +117,8 @@ def _edits(boxes: Sequence[Box]) -> Iterator[Finding]:
         if len(shown) > 1:
             yield finding(
                 "edit_list_cuts",
-                f"An edit list shows {len(shown)} separate stretches of a track: it was cut without encoding again.",
+                f"An edit list shows {len(shown)} separate stretches of a track, as after cutting without encoding "
+                "again.",
                 source="MP4 boxes",
                 severity="notice",
                 facts={"stretches": len(shown), "empty": empty},
