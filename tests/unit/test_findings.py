@@ -221,6 +221,17 @@ def test_declared_source_type_is_told(look: Look, tmp_path: Path, kind: str, cod
     assert look(save_jpeg(tmp_path / "a.jpg", xmp=xmp))[code].facts["digital_source_type"] == kind
 
 
+def test_broken_exif_is_not_told_as_none(tmp_path: Path) -> None:
+    broken = b"Exif\0\0II*\0" + b"\xff" * 40
+    path = save_jpeg(tmp_path / "a.jpg")
+    content = path.read_bytes()
+    path.write_bytes(content[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(broken)) + broken + content[2:])
+    with Decoder(LIMITS) as decoder:
+        codes = {found.code for found in decoder.inspect(take_in(path, limits=LIMITS))}
+    assert "exif_unreadable" in codes
+    assert "no_metadata" not in codes
+
+
 def test_data_behind_the_end_is_told(look: Look, tmp_path: Path) -> None:
     path = save_jpeg(tmp_path / "a.jpg")
     assert "trailing_data" not in look(path)

@@ -31,8 +31,11 @@ def metadata_claims(specimen: Specimen) -> Iterator[Finding]:
 def _claimed_origin(specimen: Specimen) -> Iterator[Finding]:
     exif, metadata = specimen.metadata.exif, specimen.metadata
     kinds = [name for name, there in (("EXIF", exif), ("XMP", metadata.xmp), ("IPTC", metadata.iptc)) if there]
+    if not exif and metadata.has_exif_block:
+        message = "The picture holds a block of EXIF data in which nothing can be read."
+        yield finding("exif_unreadable", message, source="EXIF", severity="notice")
     if not kinds:
-        if specimen.width_px is not None:
+        if not metadata.has_exif_block and specimen.width_px is not None:
             yield finding(
                 "no_metadata",
                 "The picture carries no EXIF, XMP or IPTC data, as after passing through most platforms.",
