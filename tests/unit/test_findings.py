@@ -269,6 +269,8 @@ def patched(path: Path, box: bytes, offset: int, value: bytes) -> Path:
 def test_dates_and_sizes_in_boxes_are_compared(look: Look, tmp_path: Path) -> None:
     path = media_factory.save_clip(tmp_path / "a.mp4")
     patched(path, b"mvhd", 4, struct.pack(">II", 3_800_000_000, 3_700_000_000))
+    assert "track_dates_differ" not in look(path)  # they name none
+    patched(path, b"mdhd", 4, struct.pack(">II", 3_600_000_000, 3_600_000_000))
     patched(path, b"tkhd", 76, struct.pack(">II", 640 << 16, 480 << 16))
     found = look(path)
     assert found["changed_before_created"].severity == "warning"
