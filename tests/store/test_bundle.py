@@ -189,6 +189,14 @@ def test_missing_added_and_swapped_files_are_named(bundle: bytes) -> None:
     assert verifier.verify(b"") == ["container: the container is broken at byte 0: no manifest.json or signature.json"]
 
 
+def test_record_that_the_manifest_gives_another_hash_is_named(bundle: bytes) -> None:
+    files, _ = verifier.read_container(bundle)
+    manifest = json.loads(files["manifest.json"])
+    manifest["items"][0]["record_sha256"] = "0" * 64
+    flaws = verifier.flaws_of(files | {"manifest.json": json.dumps(manifest).encode()})
+    assert any("not the record that the manifest says" in flaw for flaw in flaws)
+
+
 def test_key_of_somebody_else_is_named(bundle: bytes) -> None:
     assert "not with" in verifier.verify(bundle, "00" * 32)[0]
 

@@ -17,6 +17,8 @@ from PIL import ExifTags, Image, JpegPresets, PngImagePlugin
 
 import media_factory
 from deepscreen.findings.finding import MAX_FACTS, MAX_MESSAGE_CHARACTERS, MAX_VALUE_CHARACTERS, Finding, finding
+from deepscreen.findings.programs import programs_in
+from deepscreen.findings.sound import _could_be_jumps
 from deepscreen.media.intake import take_in
 from deepscreen.media.sandbox import Decoder
 from deepscreen.settings import Limits
@@ -96,6 +98,7 @@ def test_camera_file_that_agrees_with_itself_gives_no_warning(look: Look, tmp_pa
         ({"DateTime": "2024:06:01 10:00:00"}, "changed_after_taken", "notice"),
         ({"DateTimeDigitized": "2024:05:09 10:00:00"}, "creation_dates_disagree", "warning"),
         ({"DateTimeOriginal": "2024:13:45 10:00:00"}, "date_impossible", "notice"),
+        ({"DateTimeOriginal": "1975:05:01 10:00:00"}, "date_early", "notice"),
         ({"ExifImageWidth": "4000", "ExifImageHeight": "3000"}, "dimensions_mismatch", "warning"),
         ({"ExifImageWidth": "384", "ExifImageHeight": "512"}, "dimensions_turned", "notice"),
         ({"Software": "FaceApp 3.4"}, "retouching_named", "notice"),
@@ -118,6 +121,14 @@ def test_programs_that_differ_between_exif_and_xmp_are_told(look: Look, tmp_path
         "XMP CreatorTool": "GIMP 2.10",
     }
     assert "creation_dates_disagree" in found
+
+
+def test_steps_of_editing_are_counted_once_and_a_year_alone_is_a_date(look: Look, tmp_path: Path) -> None:
+    steps = "<stEvt:action>saved</stEvt:action>" * 3
+    xmp = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r xmp:CreateDate="2020"/>{steps}</x:xmpmeta>'.encode()
+    found = look(save_jpeg(tmp_path / "a.jpg", xmp=xmp))
+    assert found["edit_history"].facts["steps"] == 3
+    assert "date_impossible" not in found
 
 
 def test_camera_file_with_tables_of_a_program_is_told(look: Look, tmp_path: Path) -> None:
@@ -210,11 +221,33 @@ def test_declared_source_type_is_told(look: Look, tmp_path: Path, kind: str, cod
     assert look(save_jpeg(tmp_path / "a.jpg", xmp=xmp))[code].facts["digital_source_type"] == kind
 
 
+def test_broken_exif_is_not_told_as_none(tmp_path: Path) -> None:
+    broken = b"Exif\0\0II*\0" + b"\xff" * 40
+    path = save_jpeg(tmp_path / "a.jpg")
+    content = path.read_bytes()
+    path.write_bytes(content[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(broken)) + broken + content[2:])
+    with Decoder(LIMITS) as decoder:
+        codes = {found.code for found in decoder.inspect(take_in(path, limits=LIMITS))}
+    assert "exif_unreadable" in codes
+    assert "no_metadata" not in codes
+
+
 def test_data_behind_the_end_is_told(look: Look, tmp_path: Path) -> None:
     path = save_jpeg(tmp_path / "a.jpg")
     assert "trailing_data" not in look(path)
     path.write_bytes(path.read_bytes() + b"PK\3\4" + bytes(500))
     assert look(path)["trailing_data"].facts == {"bytes": 504, "looks_like": "a ZIP archive"}
+    path.write_bytes(path.read_bytes() + b"\xff\xd9" + bytes(98))  # by chance: no end of the picture
+    assert look(path)["trailing_data"].facts["bytes"] == 604
+
+
+def test_cut_picture_ends_nowhere_though_its_thumbnail_does(tmp_path: Path) -> None:
+    path = save_jpeg(tmp_path / "a.jpg")
+    content = path.read_bytes()
+    inner = b"\xff\xd8\xff\xd9"
+    path.write_bytes(content[:2] + b"\xff\xed" + struct.pack(">H", 2 + len(inner)) + inner + content[2:-200])
+    with Decoder(LIMITS) as decoder:
+        assert "trailing_data" not in {found.code for found in decoder.inspect(take_in(path, limits=LIMITS))}
 
 
 def test_order_and_encoder_of_a_clip_are_told(look: Look, tmp_path: Path) -> None:
@@ -236,6 +269,8 @@ def patched(path: Path, box: bytes, offset: int, value: bytes) -> Path:
 def test_dates_and_sizes_in_boxes_are_compared(look: Look, tmp_path: Path) -> None:
     path = media_factory.save_clip(tmp_path / "a.mp4")
     patched(path, b"mvhd", 4, struct.pack(">II", 3_800_000_000, 3_700_000_000))
+    assert "track_dates_differ" not in look(path)  # they name none
+    patched(path, b"mdhd", 4, struct.pack(">II", 3_600_000_000, 3_600_000_000))
     patched(path, b"tkhd", 76, struct.pack(">II", 640 << 16, 480 << 16))
     found = look(path)
     assert found["changed_before_created"].severity == "warning"
@@ -314,6 +349,15 @@ def test_inserted_silence_and_jumps_are_told_with_their_times(look: Look, tmp_pa
     assert "2.000 s" in str(found["sound_jumps"].facts["at"])
 
 
+def test_loud_noise_is_not_asked_step_by_step() -> None:
+    noise = np.random.default_rng(0).uniform(-1, 1, 10 * RATE_HZ).astype(np.float32)
+    assert len(_could_be_jumps(np.abs(np.diff(noise)), 441)) < 300  # those that no block lies before
+    noise[: 5 * RATE_HZ] *= 1e-3
+    noise[2 * RATE_HZ :][:1000] += 0.5
+    asked = _could_be_jumps(np.abs(np.diff(noise)), 441)
+    assert {2 * RATE_HZ - 1, 2 * RATE_HZ + 999} <= set(asked.tolist())
+
+
 def test_lossy_sound_is_not_asked_for_a_lossy_past(look: Look, tmp_path: Path) -> None:
     assert "lossy_history" not in look(media_factory.save_encoded_sound(tmp_path / "a.mp3", "mp3", seconds=2.0))
 
@@ -354,6 +398,13 @@ def test_finding_holds_what_a_record_can_carry() -> None:
     assert len(made.message) <= MAX_MESSAGE_CHARACTERS
     assert made.message.isprintable()
     assert finding("a_code", "x", source="test", facts={"big": 2**70}).facts == {"big": str(2**70)}
+
+
+def test_ordinary_words_are_no_names_of_programs() -> None:
+    caption = "Sora Tanaka on the runway at the Topaz hotel, climbing a rope: an ideogram of our time"
+    assert programs_in(caption) == ()
+    told = {text: [program.name for program in programs_in(text)] for text in ("Sora", "RunwayML", "Topaz Photo AI")}
+    assert told == {"Sora": ["Sora"], "RunwayML": ["Runway"], "Topaz Photo AI": ["Topaz"]}
 
 
 def test_every_code_is_documented() -> None:

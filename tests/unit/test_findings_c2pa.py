@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 from PIL import Image
 
 import media_factory
-from deepscreen.findings.content_credentials import CODE, STATES
+from deepscreen.findings.content_credentials import CODE, OCSP_RESPONDER, STATES, _of_report
 from deepscreen.findings.finding import Finding
+from deepscreen.findings.metadata import Metadata
+from deepscreen.findings.specimen import Specimen
 from deepscreen.media.intake import take_in
 from deepscreen.media.sandbox import Decoder
 from deepscreen.settings import Limits
@@ -155,4 +158,37 @@ def test_manifest_on_a_server_is_named_and_not_fetched(photo: Path, tmp_path: Pa
 
 
 def test_every_state_has_words() -> None:
-    assert set(STATES) == {"none", "malformed", "tampered", "valid_untrusted", "trusted", "revoked_unknown"}
+    states = {"none", "malformed", "tampered", "not_valid", "valid_untrusted", "trusted", "revoked", "revoked_unknown"}
+    assert set(STATES) == states
+
+
+@pytest.mark.parametrize(
+    ("failures", "expected"),
+    [
+        (["signingCredential.ocsp.revoked"], "revoked"),
+        (["signingCredential.ocsp.revoked", "assertion.dataHash.mismatch"], "tampered"),
+        (["signingCredential.untrusted", "claimSignature.mismatch"], "tampered"),
+        (["signingCredential.expired"], "not_valid"),
+    ],
+)
+def test_failed_check_is_not_told_as_another(failures: list[str], expected: str) -> None:
+    specimen = Specimen(io.BytesIO(), "JPEG", "image/jpeg", Metadata(manifest=b"manifest"))
+    status = {"failure": [{"code": code} for code in failures]}
+    report = {"validation_state": "Invalid", "validation_results": {"activeManifest": status}}
+    first = next(_of_report(report, specimen))
+    assert (first.facts["state"], first.severity) == (expected, "warning")
+
+
+def test_answer_on_an_ingredient_settles_nothing_of_the_signer() -> None:
+    manifest = Metadata(manifest=OCSP_RESPONDER)
+    answer = {"success": [{"code": "signingCredential.ocsp.notRevoked"}]}
+    results = {"activeManifest": {}, "ingredientDeltas": [{"validationDeltas": answer}]}
+    report = {"validation_state": "Trusted", "validation_results": results}
+    first = next(_of_report(report, Specimen(io.BytesIO(), "JPEG", "image/jpeg", manifest)))
+    assert first.facts["state"] == "revoked_unknown"
+
+
+def test_tiff_that_holds_the_four_letters_by_chance_holds_no_credentials(tmp_path: Path) -> None:
+    path = tmp_path / "chance.tif"
+    Image.fromarray(np.frombuffer(b"c2pa" * 768, np.uint8).reshape(32, 32, 3)).save(path)
+    assert state(path) == "none"

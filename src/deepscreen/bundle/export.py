@@ -73,7 +73,10 @@ def export_case(store: Store, case_id: str, target: Path, *, language: str, with
         files[ENTRIES], files[CHECKPOINTS] = _entries(connection), _checkpoints(connection)
     files["verify.py"] = Path(verify.__code__.co_filename).read_bytes()
     manifest = _manifest(case_id, items, left_out, files)
-    content = container({MANIFEST: manifest, SIGNATURE: _signature(signer, manifest), **files})
+    try:
+        content = container({MANIFEST: manifest, SIGNATURE: _signature(signer, manifest), **files})
+    except ValueError as error:
+        raise ReportFailed(f"the case does not fit into a bundle: {error}") from error
     if flaws := verify(content, signer.public_key):
         raise ReportFailed(f"the bundle does not hold and was not written: {flaws[0]}")
     target.write_bytes(content)

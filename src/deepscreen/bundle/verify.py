@@ -32,7 +32,7 @@ FIRST_PREVIOUS = "0" * 64
 SIGNED_PREFIX = b"deepscreen bundle manifest "
 LOCAL, CENTRAL, END = struct.Struct("<4sHHHHHIIIHH"), struct.Struct("<4sHHHHHHIIIHHHHHII"), struct.Struct("<4sHHHHIIH")
 VERSION, UTF8_NAMES, DATE = 20, 0x800, 0x21  # ZIP 2.0; the date is 1 January 1980, so that bundles do not differ by it
-MAX_BYTES = 2**32 - 1
+MAX_BYTES, MAX_FILES = 2**32 - 1, 2**16 - 1
 PLAIN_NAME = re.compile(r"(?!/)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}")
 Files = dict[str, bytes]
 
@@ -44,8 +44,10 @@ class NotABundle(Exception):
 def container(files: Mapping[str, bytes]) -> bytes:
     """A ZIP file of *files* in their order, stored, without anything that varies: one content, one sequence of bytes.
 
-    Raises ValueError for names that are not plain and for more than 4 GiB.
+    Raises ValueError for names that are not plain, for more than 4 GiB and for more than 65,535 files.
     """
+    if len(files) > MAX_FILES:
+        raise ValueError("a bundle holds at most 65,535 files")
     body, directory = bytearray(), bytearray()
     for name, content in files.items():
         if not PLAIN_NAME.fullmatch(name):
@@ -192,17 +194,21 @@ def _check_item(files: Files, item: Mapping[str, str], ended: set[Any]) -> Itera
         record = json.loads(files[name])
         pictures = [picture for result in record["modalities"].values() for picture in result["evidence"]]
         media_sha256 = record["media"]["sha256"]
+        named = [(str(picture["name"]), picture["sha256"]) for picture in pictures]
     except (ValueError, KeyError, TypeError, AttributeError):
         yield f"{name}: no readable record"
         return
     if media_sha256 != item.get("media_sha256"):
         yield f"{name}: is about another file than the manifest says"
     folder = name.rpartition("/")[0]
-    for picture in pictures:
-        path = f"{folder}/{picture['name']}"
-        if hashlib.sha256(files.get(path, b"")).hexdigest() != picture["sha256"]:
+    for picture, picture_sha256 in named:
+        path = f"{folder}/{picture}"
+        if path not in files or hashlib.sha256(files[path]).hexdigest() != picture_sha256:
             yield f"{path}: not the picture that the record names"
-    if hashlib.sha256(files[name]).hexdigest() not in ended:
+    record_sha256 = hashlib.sha256(files[name]).hexdigest()
+    if record_sha256 != item.get("record_sha256"):
+        yield f"{name}: not the record that the manifest says"
+    if record_sha256 not in ended:
         yield f"{name}: the audit log does not name this record"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 MAX_BLOCKS = 4_000
+MAX_FILL_BYTES = 64 * 1024  # between the segments of a JPEG, all together
 MAX_BLOCK_BYTES = 16 * 1024 * 1024  # a C2PA manifest with thumbnails has about 1 MiB
 PICTURE_CHUNKS = frozenset({"IDAT", "fdAT", "VP8 ", "VP8L", "ALPH", "ANMF", "data"})
 FRAME_HEADERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
@@ -40,15 +41,15 @@ def blocks_of(file: BinaryIO, format_name: str) -> list[Block]:
 
 def _jpeg(file: BinaryIO) -> Iterator[Block]:
     """Segments before the first scan."""
-    at = 2
-    while True:
+    at, fill = 2, 0
+    while fill <= MAX_FILL_BYTES:
         file.seek(at)
         head = file.read(4)
         if len(head) < 4 or head[0] != 0xFF:
             return
         marker, length = head[1], int.from_bytes(head[2:4], "big")
         if marker == 0xFF:  # fill byte
-            at += 1
+            at, fill = at + 1, fill + 1
             continue
         if marker in (0xDA, 0xD9) or length < 2:
             return

@@ -53,7 +53,7 @@ def _walk(file: BinaryIO, at: int, end: int, above: str, depth: int) -> Iterator
             size, header = int.from_bytes(head[8:], "big"), 16
         if size == 0:
             size = end - at
-        if size < header:
+        if size < header or at + header > end:
             return
         name = head[4:8].decode("latin-1")
         path = f"{above}/{name}" if above else name

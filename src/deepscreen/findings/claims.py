@@ -11,8 +11,11 @@ from deepscreen.findings.finding import Finding, finding
 from deepscreen.findings.specimen import Specimen
 
 EXIF_DATE = re.compile(r"(\d{4})[:-](\d{2})[:-](\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?)?")
+PARTIAL = re.compile(r"\d{4}(?:[:-](?:\d\d|00[:-]00|\d\d[:-]00))?")  # XMP and IPTC allow a year, or year and month
 FIRST_YEAR = 1990  # before digital cameras for sale; clocks that were never set say 1970 or 1980
+STEP = re.compile(r"(?<!/)stEvt:action\s*+[=>]")  # an attribute or an element, whose end does not count
 SAME_MOMENT = timedelta(seconds=2)
+TURNED_FORMATS = frozenset({"HEIF", "AVIF"})  # the size is that after the container's own turn, EXIF's is before it
 # Clocks of satellites are UTC, those of cameras local: up to 14 hours apart, plus a camera that was set carelessly.
 SAME_DAY = timedelta(hours=26)
 
@@ -28,8 +31,11 @@ def metadata_claims(specimen: Specimen) -> Iterator[Finding]:
 def _claimed_origin(specimen: Specimen) -> Iterator[Finding]:
     exif, metadata = specimen.metadata.exif, specimen.metadata
     kinds = [name for name, there in (("EXIF", exif), ("XMP", metadata.xmp), ("IPTC", metadata.iptc)) if there]
+    if not exif and metadata.has_exif_block:
+        message = "The picture holds a block of EXIF data in which nothing can be read."
+        yield finding("exif_unreadable", message, source="EXIF", severity="notice")
     if not kinds:
-        if specimen.width_px is not None:
+        if not metadata.has_exif_block and specimen.width_px is not None:
             yield finding(
                 "no_metadata",
                 "The picture carries no EXIF, XMP or IPTC data, as after passing through most platforms.",
@@ -62,11 +68,19 @@ def _dates(specimen: Specimen) -> Iterator[Finding]:
         "IPTC DateCreated": _iptc_date(metadata.iptc.get("DateCreated", "")),
     }
     dates = {name: moment for name, text in given.items() if (moment := moment_of(text)) is not None}
-    broken = {name: text for name, text in given.items() if text and name not in dates}
-    broken |= {name: str(moment) for name, moment in dates.items() if moment.year < FIRST_YEAR}
+    broken = {name: text for name, text in given.items() if text and name not in dates and not PARTIAL.fullmatch(text)}
     if broken:
         yield finding(
             "date_impossible", "A date is no possible moment.", source="metadata", severity="notice", facts=broken
+        )
+    early = {name: str(moment) for name, moment in dates.items() if moment.year < FIRST_YEAR}
+    if early:
+        yield finding(
+            "date_early",
+            f"A date lies before {FIRST_YEAR}, as in scans of old pictures and after clocks that were never set.",
+            source="metadata",
+            severity="notice",
+            facts=early,
         )
     taken, changed = dates.get("EXIF DateTimeOriginal"), dates.get("EXIF DateTime")
     if taken is not None and changed is not None and changed < taken - SAME_MOMENT:
@@ -104,14 +118,14 @@ def _date_finding(code: str, what: str, severity: str, dates: dict[str, datetime
 
 
 def _dates_disagree(dates: dict[str, datetime]) -> Iterator[Finding]:
-    """Dates of the taking that differ by more than a zone could explain."""
+    """Dates of taking and digitising that differ by more than a zone could explain."""
     creation = ("EXIF DateTimeOriginal", "EXIF DateTimeDigitized", "XMP CreateDate", "IPTC DateCreated")
     known = [(name, dates[name]) for name in creation if name in dates]
     apart = [(a, b) for a, b in combinations(known, 2) if abs(a[1] - b[1]) > SAME_DAY]
     if apart:
         yield finding(
             "creation_dates_disagree",
-            "The statements on when the picture was taken differ by more than a day.",
+            "The statements on when the picture was taken or digitised differ by more than a day.",
             source="metadata",
             severity="warning",
             facts={name: moment.isoformat() for name, moment in known},
@@ -146,12 +160,12 @@ def _software(specimen: Specimen) -> Iterator[Finding]:
             severity="notice",
             facts=told,
         )
-    steps = metadata.xmp.count("stEvt:action")
+    steps = len(STEP.findall(metadata.xmp))
     if steps:
         tools = re.findall(r"stEvt:softwareAgent(?:=[\"']|>)([^\"'<]{1,80})", metadata.xmp)
         yield finding(
             "edit_history",
-            f"XMP lists {steps} steps of editing.",
+            f"XMP lists {steps} steps of editing." if steps > 1 else "XMP lists one step of editing.",
             source="XMP",
             severity="notice",
             facts={"steps": steps, "software": list(dict.fromkeys(tools))[:6]},
@@ -172,11 +186,12 @@ def _size(specimen: Specimen) -> Iterator[Finding]:
     if not all(claimed_px) or claimed_px == (width, height):
         return
     is_turned = claimed_px == (height, width)
+    if is_turned and specimen.format in TURNED_FORMATS:
+        return
     yield finding(
         "dimensions_turned" if is_turned else "dimensions_mismatch",
         f"EXIF claims {claimed_px[0]} x {claimed_px[1]} pixels, the picture has {width} x {height}: "
-        + ("it was turned" if is_turned else "it was cropped or scaled")
-        + " after the EXIF data was written.",
+        + ("as after turning." if is_turned else "as after cropping or scaling."),
         source="EXIF",
         severity="notice" if is_turned else "warning",
         facts={

@@ -1,9 +1,11 @@
 """C2PA content credentials: are there any, do they hold, and is their signer on the pinned list? Nothing is fetched.
 
 States: ``none``; ``malformed`` (cannot be read); ``tampered`` (readable, but file or manifest were changed since);
-``valid_untrusted`` (holds; the signer is not on the list); ``trusted`` (holds, on the list, revocation settled);
-``revoked_unknown`` (on the list, but revoked, or the certificate names a responder and the manifest carries no answer
-of it: asking would tell others which file is examined). Absence is no evidence: most platforms strip manifests.
+``not_valid`` (fails another check, such as a certificate that has expired); ``valid_untrusted`` (holds; the signer is
+not on the list); ``trusted`` (holds, on the list, revocation settled); ``revoked`` (the manifest carries the answer of
+a responder that the certificate was revoked); ``revoked_unknown`` (on the list, but the certificate names a responder
+and the manifest carries no answer of it: asking would tell others which file is examined). Absence is no evidence: most
+platforms strip manifests.
 *Source:* C2PA 2.2, sections 14 and 15; c2pa-rs through ``c2pa-python``.
 """
 
@@ -19,16 +21,26 @@ from deepscreen.findings.generators import SOURCE_TYPE, declared_source
 from deepscreen.findings.programs import programs_in
 from deepscreen.findings.specimen import Specimen
 
-State = Literal["none", "malformed", "tampered", "valid_untrusted", "trusted", "revoked_unknown"]
+State = Literal[
+    "none", "malformed", "tampered", "not_valid", "valid_untrusted", "trusted", "revoked", "revoked_unknown"
+]
 STATES: dict[State, tuple[Severity, str]] = {
     "none": ("info", "The file holds no content credentials (C2PA); that says nothing, most platforms remove them."),
-    "malformed": ("warning", "The file holds content credentials (C2PA) that cannot be read: they are damaged."),
+    "malformed": ("warning", "The file holds content credentials (C2PA) that cannot be read."),
     "tampered": ("warning", "The content credentials (C2PA) do not hold: file or manifest were changed after signing."),
+    "not_valid": (
+        "warning",
+        "The content credentials (C2PA) do not hold: they fail a check, but not that for changes of file or manifest.",
+    ),
     "valid_untrusted": (
         "notice",
         "The content credentials (C2PA) hold, but their signer is not on the pinned trust list: anyone can sign so.",
     ),
     "trusted": ("notice", "The content credentials (C2PA) hold, and their signer is on the pinned trust list."),
+    "revoked": (
+        "warning",
+        "The content credentials (C2PA) do not hold: they say that a certificate of theirs was revoked.",
+    ),
     "revoked_unknown": (
         "notice",
         "The content credentials (C2PA) hold and their signer is on the pinned trust list, but whether the certificate "
@@ -37,12 +49,13 @@ STATES: dict[State, tuple[Severity, str]] = {
 }
 CODE = "content_credentials"
 UNTRUSTED_CODES = frozenset({"signingCredential.untrusted"})
+CHANGE_CODES = frozenset({"assertion.missing", "assertion.undeclared"})  # and all that end with ".mismatch"
 REVOKED_CODE, NOT_REVOKED_CODE = "signingCredential.ocsp.revoked", "signingCredential.ocsp.notRevoked"
 OCSP_RESPONDER = bytes.fromhex("06082b06010505073001")  # id-ad-ocsp in a certificate (RFC 6960)
 # Formats whose manifest our own readers of blocks do not find.
-ELSEWHERE = frozenset({"TIFF", "mp3", "flac"})
+ELSEWHERE = frozenset({"TIFF", "GIF", "mp3", "flac"})
 SEARCHED_BYTES = 16 * 1024 * 1024
-PROVENANCE = re.compile(r"provenance\s*=?\s*[\"'>]\s*(https?://[^\"'<\s]{1,200})")
+PROVENANCE = re.compile(r"provenance\s*+(?:=\s*+)?[\"'>]\s*(https?://[^\"'<\s]{1,200})")
 
 
 def content_credentials(specimen: Specimen) -> Iterator[Finding]:
@@ -60,6 +73,9 @@ def content_credentials(specimen: Specimen) -> Iterator[Finding]:
         return
     try:
         report = read_manifest(specimen)
+    except ManifestMissing as error:  # "c2pa" stands in the file by chance, or in a text
+        yield _state("malformed", {"reason": str(error)}) if specimen.metadata.manifest else _state("none", {})
+        return
     except ManifestUnreadable as error:
         yield _state("malformed", {"reason": str(error)})
         return
@@ -68,6 +84,10 @@ def content_credentials(specimen: Specimen) -> Iterator[Finding]:
 
 class ManifestUnreadable(Exception):
     """The library cannot read the manifest."""
+
+
+class ManifestMissing(ManifestUnreadable):
+    """The library finds none."""
 
 
 def _holds_manifest(specimen: Specimen) -> bool:
@@ -92,6 +112,8 @@ def read_manifest(specimen: Specimen) -> dict[str, Any]:
         context = c2pa.Context.from_dict({"verify": verify, "trust": trust} if trust else {"verify": verify})
         with c2pa.Reader(specimen.mime, specimen.file, context=context) as reader:
             report: dict[str, Any] = json.loads(reader.json())
+    except c2pa.C2paError.ManifestNotFound as error:
+        raise ManifestMissing("no manifest found") from error
     except (c2pa.C2paError, ValueError) as error:
         raise ManifestUnreadable(str(error).partition(":")[0][:80]) from error
     return report
@@ -111,11 +133,12 @@ def _of_report(report: dict[str, Any], specimen: Specimen) -> Iterator[Finding]:
         "manifests": len(manifests),
         "ingredients": len(active.get("ingredients") or []),
         "failures": sorted(codes["failure"]),
-        "revocation": _revocation(codes),
+        "revocation": _revocation(report, codes),
     }
     yield _state(state, facts)
     yield from _made_how(
-        manifests.values(), "C2PA manifest" if state != "tampered" else "C2PA manifest that does not hold"
+        manifests.values(),
+        "C2PA manifest" if state not in ("tampered", "not_valid", "revoked") else "C2PA manifest that does not hold",
     )
 
 
@@ -137,20 +160,27 @@ def _codes(report: dict[str, Any]) -> dict[str, set[str]]:
 
 
 def _state_of(report: dict[str, Any], codes: dict[str, set[str]], specimen: Specimen) -> State:
-    if REVOKED_CODE in codes["failure"]:
-        return "revoked_unknown"
-    if report.get("validation_state") == "Invalid" or codes["failure"] - UNTRUSTED_CODES:
+    failed = codes["failure"] - UNTRUSTED_CODES
+    if any(code in CHANGE_CODES or code.endswith(".mismatch") for code in failed):
         return "tampered"
+    if failed == {REVOKED_CODE}:
+        return "revoked"
+    if failed or report.get("validation_state") == "Invalid":
+        return "not_valid"
     if report.get("validation_state") != "Trusted" or UNTRUSTED_CODES & codes["failure"]:
         return "valid_untrusted"
     names_responder = OCSP_RESPONDER in (specimen.metadata.manifest or _head(specimen.file))
-    return "revoked_unknown" if names_responder and _revocation(codes) != "good" else "trusted"
+    return "revoked_unknown" if names_responder and _revocation(report, codes) != "good" else "trusted"
 
 
-def _revocation(codes: dict[str, set[str]]) -> str:
+def _revocation(report: dict[str, Any], codes: dict[str, set[str]]) -> str:
+    """Revoked where any signer is; good where the responder of the active manifest's own signer says so."""
     if REVOKED_CODE in codes["failure"]:
         return "revoked"
-    return "good" if NOT_REVOKED_CODE in codes["success"] | codes["informational"] else "not asked"
+    own = _codes(
+        {"validation_results": {"activeManifest": (report.get("validation_results") or {}).get("activeManifest")}}
+    )
+    return "good" if NOT_REVOKED_CODE in own["success"] | own["informational"] else "not asked"
 
 
 def _state(state: State, facts: dict[str, Any]) -> Finding:

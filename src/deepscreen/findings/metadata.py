@@ -42,6 +42,7 @@ class Metadata:
     """All statements of one file; empty where it makes none."""
 
     exif: Mapping[str, str] = field(default_factory=dict)  # by tag name, of the main, EXIF and GPS directories
+    has_exif_block: bool = False  # also where nothing in it can be read
     thumbnail: bytes = b""  # the JPEG that EXIF embeds
     xmp: str = ""
     iptc: Mapping[str, str] = field(default_factory=dict)
@@ -70,6 +71,7 @@ def read_metadata(file: BinaryIO, format_name: str) -> Metadata:
     exif, thumbnail = exif_of(raw_exif, image)
     return Metadata(
         exif=exif,
+        has_exif_block=bool(raw_exif),
         thumbnail=thumbnail,
         xmp=xmp[:MAX_TEXT_BYTES].decode("utf-8", "replace"),
         iptc=_iptc(image),

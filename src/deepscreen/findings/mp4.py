@@ -39,10 +39,12 @@ def _layout(boxes: Sequence[Box]) -> Finding:
     order = list(dict.fromkeys(top))
     brand = next((b.content[:4].decode("latin-1") for b in boxes if b.path == "ftyp"), "")
     handlers = [_handler(box) for box in boxes if box.path.endswith("mdia/hdlr")]
-    index = "before" if order.index("moov") < (order.index("mdat") if "mdat" in order else len(order)) else "after"
+    index = ""
+    if "mdat" in order:
+        index = f"; the index stands {'before' if order.index('moov') < order.index('mdat') else 'after'} the media"
     return finding(
         "box_order",
-        f"The boxes of the container stand in the order {', '.join(order[:10])}; the index stands {index} the media.",
+        f"The boxes of the container stand in the order {', '.join(order[:10])}{index}.",
         source="MP4 boxes",
         facts={
             "order": order,
@@ -76,11 +78,11 @@ def _moment(seconds: int) -> str:
 
 
 def _dates(boxes: Sequence[Box]) -> Iterator[Finding]:
-    heads = {box.path: _times(box) for box in boxes if box.name in ("mvhd", "tkhd", "mdhd")}
-    movie = next((times for path, times in heads.items() if path.endswith("mvhd")), None)
+    heads = [(box.path, _times(box)) for box in boxes if box.name in ("mvhd", "tkhd", "mdhd")]  # tracks share paths
+    movie = next((times for path, times in heads if path.endswith("mvhd")), None)
     if movie is None:
         return
-    if movie == (0, 0):
+    if movie[0] == 0:  # of a track too: it names none
         yield finding(
             "dates_empty", "The container names no date of creation, as most converters do.", source="MP4 boxes"
         )
@@ -92,8 +94,8 @@ def _dates(boxes: Sequence[Box]) -> Iterator[Finding]:
             "changed_before_created", "By its header the container was changed before it was created.",
             source="MP4 boxes", severity="warning", facts=facts,
         )  # fmt: skip
-    tracks = [times[0] for path, times in heads.items() if not path.endswith("mvhd")]
-    odd = [_moment(created) for created in tracks if abs(created - movie[0]) > SAME_TIME_SECONDS]
+    tracks = [times[0] for path, times in heads if not path.endswith("mvhd")]
+    odd = [_moment(created) for created in tracks if created and abs(created - movie[0]) > SAME_TIME_SECONDS]
     if odd:
         yield finding(
             "track_dates_differ",
@@ -117,7 +119,8 @@ def _edits(boxes: Sequence[Box]) -> Iterator[Finding]:
         if len(shown) > 1:
             yield finding(
                 "edit_list_cuts",
-                f"An edit list shows {len(shown)} separate stretches of a track: it was cut without encoding again.",
+                f"An edit list shows {len(shown)} separate stretches of a track, as after cutting without encoding "
+                "again.",
                 source="MP4 boxes",
                 severity="notice",
                 facts={"stretches": len(shown), "empty": empty},

@@ -35,24 +35,28 @@ PROGRAMS: tuple[tuple[re.Pattern[str], Program], ...] = (
     _program(r"\bmidjourney\b", "Midjourney", "generator"),
     _program(r"\bdall[-·. ]?e\b", "DALL-E", "generator"),
     _program(r"\b(?:openai|chatgpt|gpt-?4o|gpt-image)\b", "OpenAI", "generator"),
-    _program(r"\bsora\b", "Sora", "generator"),
+    _program(r"\bopenai sora\b|\bsora by openai\b|^sora(?: \d)?$", "Sora", "generator"),
     _program(r"\badobe[ _]firefly\b|\bfirefly image\b", "Adobe Firefly", "generator"),
     _program(r"\b(?:made|edited) with google ai\b|\bgoogle (?:ai|gemini|imagen|veo)\b", "Google AI", "generator"),
     _program(r"\bleonardo\.?ai\b", "Leonardo AI", "generator"),
-    _program(r"\bideogram\b", "Ideogram", "generator"),
+    _program(r"\bideogram(?:\.ai| ai| \d)|^ideogram$", "Ideogram", "generator"),
     _program(r"\bblack forest labs\b|\bflux\.1\b", "FLUX", "generator"),
-    _program(r"\brunway(?:ml)?\b", "Runway", "generator"),
+    _program(r"\brunway(?:ml| ai| gen-?\d)|^runway$", "Runway", "generator"),
     _program(r"\b(?:kling ?ai|klingai)\b", "Kling", "generator"),
     _program(r"\bpika ?labs\b", "Pika", "generator"),
     _program(r"\belevenlabs\b", "ElevenLabs", "generator"),
     _program(r"\bsuno(?: ai|\.com|\.ai)\b|\bmade with suno\b", "Suno", "generator"),
-    _program(r"\b(?:deepfacelab|facefusion|roop|rope|deepfacelive|reface)\b", "face-swap software", "generator"),
+    _program(
+        r"\b(?:deepfacelab|facefusion|roop-?(?:unleashed|cam)|deepfacelive)\b|^(?:roop|rope|reface)$",
+        "face-swap software",
+        "generator",
+    ),
     _program(r"\bheygen\b|\bsynthesia\b|\bd-id\b", "talking-head service", "generator"),
     _program(r"\bfaceapp\b", "FaceApp", "retouching"),
     _program(r"\bfacetune\b", "Facetune", "retouching"),
     _program(r"\bremini\b", "Remini", "retouching"),
     _program(r"\b(?:meitu|beautyplus|b612|snow camera|ulike|youcam)\b", "beauty-filter app", "retouching"),
-    _program(r"\btopaz\b", "Topaz", "retouching"),
+    _program(r"\btopaz (?:labs|photo|video|gigapixel|denoise|sharpen|studio|adjust)", "Topaz", "retouching"),
     _program(r"\badobe photoshop\b|^photoshop", "Adobe Photoshop", "editor"),
     _program(r"\blightroom\b|\bcamera raw\b", "Adobe Lightroom", "editor"),
     _program(r"\badobe (?:premiere|after effects|media encoder)\b", "Adobe video editor", "editor"),
@@ -81,6 +85,9 @@ PROGRAMS: tuple[tuple[re.Pattern[str], Program], ...] = (
 
 
 def programs_in(text: str) -> tuple[Program, ...]:
-    """The programs that *text* names, each once, in the order of the list."""
-    found = (program for pattern, program in PROGRAMS if pattern.search(text[:4000]))
+    """The programs that *text* names, each once, in the order of the list.
+
+    Those whose names are ordinary words or names of people count with a second word, or as the whole text.
+    """
+    found = (program for pattern, program in PROGRAMS if pattern.search(text[:4000].strip()))
     return tuple(dict.fromkeys(found))

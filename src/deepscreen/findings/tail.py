@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from deepscreen.findings.finding import Finding, finding
 from deepscreen.findings.specimen import Specimen
 
-READ_BYTES = 1024 * 1024
+READ_BYTES = 64 * 1024
+MAX_MARKS = 10_000
+MARK = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # not stuffing, restarts and fill bytes (T.81, B.1.1)
+END_MARK, LONE_MARK = b"\xd9", b"\x01"
 LEAST_BYTES = 64
 KNOWN_STARTS = (
     (b"\xff\xd8\xff", "a JPEG"),
@@ -47,11 +52,31 @@ def _png_end(specimen: Specimen) -> int | None:
 
 
 def _jpeg_end(specimen: Specimen) -> int | None:
-    """After the last end mark; files with several pictures by design (MPF) are left alone."""
+    """After the end mark; None without one. Files with several pictures by design (MPF) are left alone.
+
+    Segment by segment, as decoders go: thumbnails and what follows the picture hold end marks too.
+    """
     if any(block.name == "APP2" and block.data.startswith(b"MPF\0") for block in specimen.metadata.blocks):
         return None
-    size = specimen.file.seek(0, os.SEEK_END)
-    specimen.file.seek(max(0, size - READ_BYTES))
-    tail = specimen.file.read(READ_BYTES)
-    at = tail.rfind(b"\xff\xd9")
-    return None if at < 0 else max(0, size - READ_BYTES) + at + 2
+    at: int | None = 2
+    for _ in range(MAX_MARKS):
+        at = _next_mark(specimen.file, at)
+        if at is None:
+            return None
+        specimen.file.seek(at + 1)
+        mark, length = specimen.file.read(1), specimen.file.read(2)
+        if mark == END_MARK:
+            return at + 2
+        at += 2 if mark == LONE_MARK else 2 + max(2, int.from_bytes(length, "big"))
+    return None
+
+
+def _next_mark(file: BinaryIO, at: int) -> int | None:
+    """Where the next mark stands at or behind *at*, coded picture data and fill bytes left aside."""
+    file.seek(at)
+    content, start = file.read(READ_BYTES), at
+    while len(content) > 1:
+        if (match := MARK.search(content)) is not None:
+            return start + match.start()
+        content, start = content[-1:] + file.read(READ_BYTES), start + len(content) - 1
+    return None

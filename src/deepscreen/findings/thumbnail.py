@@ -35,7 +35,7 @@ def thumbnail_mismatch(image: Image.Image, thumbnail: bytes) -> tuple[Finding, .
     return (
         finding(
             "thumbnail_mismatch",
-            "The embedded thumbnail does not show the picture: the picture was changed after the thumbnail was made.",
+            "The embedded thumbnail does not show the picture: one of the two was changed or replaced.",
             source="EXIF",
             severity="warning",
             facts={"correlation": round(best, 3), "width_px": small.width, "height_px": small.height},
