@@ -157,6 +157,7 @@ def test_senders_name_is_shown_and_never_used(client: TestClient, data_dir: Path
     database = {"deepscreen.db", "deepscreen.db-wal", "deepscreen.db-shm"}
     assert {path.name for path in data_dir.iterdir()} <= {
         "lock",
+        "resumable",
         "scratch",
         "uploads",
         "blobs",

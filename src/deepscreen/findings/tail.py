@@ -58,16 +58,15 @@ def _jpeg_end(specimen: Specimen) -> int | None:
     """
     if any(block.name == "APP2" and block.data.startswith(b"MPF\0") for block in specimen.metadata.blocks):
         return None
-    at: int | None = 2
+    behind = 2
     for _ in range(MAX_MARKS):
-        at = _next_mark(specimen.file, at)
-        if at is None:
+        if (at := _next_mark(specimen.file, behind)) is None:
             return None
         specimen.file.seek(at + 1)
         mark, length = specimen.file.read(1), specimen.file.read(2)
         if mark == END_MARK:
             return at + 2
-        at += 2 if mark == LONE_MARK else 2 + max(2, int.from_bytes(length, "big"))
+        behind = at + (2 if mark == LONE_MARK else 2 + max(2, int.from_bytes(length, "big")))
     return None
 
 
