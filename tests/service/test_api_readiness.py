@@ -109,7 +109,14 @@ def test_info_says_by_what_and_under_which_limits(client: TestClient, settings: 
         desk.close()
     assert info["limits"] == settings.limits.model_dump()
     assert info["policy"] == settings.policy.model_dump()
-    assert info["places"] == {"running": 0, "queued": 0, "waiting": 0, "without_worker": 0, "max_concurrent": 2, "max_waiting": 16}
+    assert info["places"] == {
+        "running": 0,
+        "queued": 0,
+        "waiting": 0,
+        "without_worker": 0,
+        "max_concurrent": 2,
+        "max_waiting": 16,
+    }
     assert "Nothing leaves this machine" in info["outgoing_connections"]
 
 
