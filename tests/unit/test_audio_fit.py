@@ -18,11 +18,12 @@ from deepscreen.errors import ConfigError
 from deepscreen.evaluation.metrics import auc
 from deepscreen.settings import Settings
 from deepscreen.training.artefacts import Artefacts
+from deepscreen.training.audio_calibration import calibrate, held_out_log10_lrs, stated_log10_lrs
 from deepscreen.training.audio_features import ClipFeatures
 from deepscreen.training.audio_hold_out import hold_out
 from deepscreen.training.audio_kernel import Examples, KernelSetting, fit_kernel, kernel_logits
 from deepscreen.training.audio_rows import AudioRows, audio_rows
-from deepscreen.training.fit_audio import calibrate, fit_audio
+from deepscreen.training.fit_audio import fit_audio
 from deepscreen.training.labelled import LabelledFile
 from deepscreen.weights.store import WeightsStore
 
@@ -117,6 +118,17 @@ def test_calibration_belongs_to_its_head_and_keeps_the_order_of_logits() -> None
     (stratum,) = calibration.strata
     assert calibration.head_sha256 == "ab" * 32
     assert calibration.apply(5.0, stratum).log10_lr > calibration.apply(-5.0, stratum).log10_lr
+
+
+def test_a_fold_has_no_say_in_what_its_own_logits_mean() -> None:
+    data = rows(24, signal=4.0)
+    logits, folds = cross_fitted(data), np.arange(len(data.files)) % 3
+    changed = np.where(folds == 1, -5 * logits, logits)
+    before, after = (held_out_log10_lrs(data, one, folds) for one in (logits, changed))
+    others = data.take(folds != 1)
+    same = stated_log10_lrs(calibrate("", others, logits[folds != 1]), data.take(folds == 1), changed[folds == 1])
+    assert np.allclose(after[folds == 1], same)
+    assert not np.allclose(after[folds == 0], before[folds == 0])
 
 
 def small_collection(folder: Path, n_sources: int = 11) -> Path:

@@ -58,13 +58,6 @@ def _figures(report: Report) -> Iterator[str]:
     yield from _notes(report)
 
 
-_SHIPPED_CALIBRATION = (
-    "Cllr, false alarms and decisions are by the shipped calibration. It was fitted on the held-out log-odds"
-    " themselves, so of *source-held-out* they flatter a little; of the release split they do not. Telephone speech"
-    " counts copies of a recording beside it, and its interval takes them for independent."
-)
-
-
 def _weights(rows: Sequence[WeightsRow]) -> Iterator[str]:
     yield "## What it loads"
     cells = [
@@ -82,8 +75,6 @@ def _fitted_on(report: Report) -> Iterator[str]:
     has_aims = "measured_against_aims" in report  # those of speech, see ``training.audio_report``
     but = ", but for unseen systems of seen sources," if has_aims else ""
     yield f"{counts}. Every figure below{but} is on whole sources that the head was not fitted on when it scored them."
-    if has_aims:
-        yield _SHIPPED_CALIBRATION
     yield f"Command that made these figures:\n\n    {report['command']}"
 
 

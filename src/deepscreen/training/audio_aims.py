@@ -82,9 +82,15 @@ def aims_table(
 def telephone_false_alarms(
     rows: AudioRows, log10_lrs: FloatArray, facts: Mapping[str, Facts]
 ) -> dict[str, int | float | None]:
-    """Bona fide speech recorded at 8 kHz or coded as a call, at the ``spoof_supported`` threshold, exact interval."""
-    recorded_at_8_khz = np.array([facts[file.key].sample_rate_hz == TELEPHONE_RATE for file in rows.files])
-    asked = (recorded_at_8_khz | (np.array(rows.treatments) == TELEPHONE_CALL)) & (rows.labels == 0)
+    """Bona fide speech coded as a call or recorded at 8 kHz, at the ``spoof_supported`` threshold, exact interval.
+
+    Each recording counts once: as a call, or where it has no such copy as it was recorded at 8 kHz.
+    """
+    calls = np.array(rows.treatments) == TELEPHONE_CALL
+    called_keys = {file.key for file, is_call in zip(rows.files, calls, strict=True) if is_call}
+    at_8_khz = [f.key not in called_keys and facts[f.key].sample_rate_hz == TELEPHONE_RATE for f in rows.files]
+    clean = np.array(rows.treatments) == AS_RECORDED
+    asked = (calls | (clean & np.array(at_8_khz))) & (rows.labels == 0)
     n_called = int((log10_lrs[asked] >= SPOOF_SUPPORTED_LOG10).sum())
     shown = share("", n_called, int(asked.sum())).shown
     return {

@@ -13,7 +13,7 @@ from deepscreen.detectors.audio_head import HEAD_VIEWS
 from deepscreen.detectors.audio_whisper import CARD, stratum_of
 from deepscreen.detectors.linear_head import FloatArray
 from deepscreen.evaluation.figures import FIGURE_DECIMALS, figure
-from deepscreen.scoring.calibration import LN10, Calibration
+from deepscreen.scoring.calibration import LN10
 from deepscreen.training.audio_aims import SPOOF_SUPPORTED_LOG10, TELEPHONE_RATE, Facts, aims_table
 from deepscreen.training.audio_rows import AudioRows
 from deepscreen.training.launder_audio import TREATMENTS
@@ -44,17 +44,18 @@ class AudioResult:
 
 def audio_report(
     results: Mapping[str, AudioResult],
+    log10_lrs: Mapping[str, FloatArray],
     unseen_systems: FloatArray,
-    calibration: Calibration,
     facts: Mapping[str, Facts],
     notes: Sequence[str],
 ) -> dict[str, Any]:
-    """The report; ``results`` by protocol, the first of which is source-held-out.
+    """The report; ``results`` by protocol, the first of which is source-held-out, and their ``log10_lrs``.
 
     ``unseen_systems``: logits of that one's rows from fits that saw their source, but not their system.
     """
-    held = next(iter(results.values()))
-    lrs = log10_lrs(held, calibration)
+    first, held = next(iter(results.items()))
+    lrs = log10_lrs[first]
+    protocols = [row for title, result in results.items() for row in _protocols(title, result, log10_lrs[title])]
     kinds = sorted({file.kind for file in held.rows.files if file.label == 1})
     return {
         "detector": CARD.name,
@@ -64,17 +65,17 @@ def audio_report(
             "n_sources": len(set(held.rows.sources)),
             "n_laundered_copies": int((~held.as_recorded).sum()),
         },
-        "protocols": {k: v for title, result in results.items() for k, v in _protocols(title, result, calibration)},
+        "protocols": dict(protocols),
         "measured_against_aims": aims_table(held.rows, held.spoof_logits, lrs, unseen_systems, facts),
         "by_kind": {kind: _figure(held, held.bona_fide_or(kind), held.spoof_logits) for kind in kinds},
-        "decisions": _decisions(results, calibration, facts),
-        "false_alarms_by_source": _false_alarms(held, calibration),
+        "decisions": _decisions(results, log10_lrs, facts),
+        "false_alarms_by_source": _false_alarms(held, lrs),
         "notes": list(notes),
     }
 
 
-def _protocols(title: str, result: AudioResult, calibration: Calibration) -> list[tuple[str, dict[str, Any]]]:
-    llrs = log10_lrs(result, calibration) * LN10
+def _protocols(title: str, result: AudioResult, log10_lrs: FloatArray) -> list[tuple[str, dict[str, Any]]]:
+    llrs = log10_lrs * LN10
     clean, treatments = result.as_recorded, np.array(result.rows.treatments)
     views = zip(HEAD_VIEWS, result.view_scores.T, strict=True)
     return [
@@ -86,25 +87,18 @@ def _protocols(title: str, result: AudioResult, calibration: Calibration) -> lis
     ]
 
 
-def log10_lrs(result: AudioResult, calibration: Calibration) -> FloatArray:
-    """The bounded log10 LR of each row, as a record would state it."""
-    strata = [stratum_of(level) for level in result.rows.upper_bands_db]
-    pairs = zip(result.spoof_logits, strata, strict=True)
-    return np.array([calibration.apply(float(logit), stratum).log10_lr for logit, stratum in pairs])
-
-
 def _figure(result: AudioResult, chosen: Mask, logits: FloatArray, llrs: FloatArray | None = None) -> dict[str, Any]:
     rows = result.rows.take(chosen)
     return figure(rows.labels, logits[chosen], rows.sources, spoof_llrs=None if llrs is None else llrs[chosen])
 
 
 def _decisions(
-    results: Mapping[str, AudioResult], calibration: Calibration, facts: Mapping[str, Facts]
+    results: Mapping[str, AudioResult], log10_lrs: Mapping[str, FloatArray], facts: Mapping[str, Facts]
 ) -> dict[str, Any]:
     """How often each class is called what, at the thresholds of the default policy."""
     table: dict[str, Any] = {}
     for title, result in results.items():
-        lrs = log10_lrs(result, calibration)
+        lrs = log10_lrs[title]
         telephone = np.array([facts[file.key].sample_rate_hz == TELEPHONE_RATE for file in result.rows.files])
         narrow = np.array([stratum_of(level) == "narrow_band" for level in result.rows.upper_bands_db])
         subsets = {
@@ -132,9 +126,9 @@ def _shares(result: AudioResult, lrs: FloatArray, chosen: Mask) -> dict[str, Any
     return shares
 
 
-def _false_alarms(result: AudioResult, calibration: Calibration) -> dict[str, Any]:
+def _false_alarms(result: AudioResult, log10_lrs: FloatArray) -> dict[str, Any]:
     """Sources with bona fide recordings that are called spoof, and how many."""
-    alarms = (log10_lrs(result, calibration) >= SPOOF_SUPPORTED_LOG10) & result.as_recorded
+    alarms = (log10_lrs >= SPOOF_SUPPORTED_LOG10) & result.as_recorded
     table = {}
     for source in sorted(set(result.rows.sources)):
         own = np.array([f.source == source and f.label == 0 for f in result.rows.files]) & result.as_recorded

@@ -10,16 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from deepscreen.detectors.audio_whisper import CARD, HEAD_NAME, speech_features, stratum_of, voice_activity
+from deepscreen.detectors.audio_whisper import CARD, HEAD_NAME, speech_features, voice_activity
 from deepscreen.detectors.linear_head import FloatArray
 from deepscreen.detectors.nets.whisper import LAYERS, WEIGHTS_NAME
 from deepscreen.detectors.registry import Workshop
 from deepscreen.errors import ConfigError
 from deepscreen.evaluation.protocols import is_release_split, system_folds
-from deepscreen.scoring.calibration import Calibration
-from deepscreen.scoring.calibration_fit import fit_stratum
 from deepscreen.training.artefacts import Artefacts
 from deepscreen.training.audio_aims import read_facts
+from deepscreen.training.audio_calibration import calibrate, held_out_log10_lrs, stated_log10_lrs
 from deepscreen.training.audio_features import AudioFeatureCache, LastNorm
 from deepscreen.training.audio_hold_out import INNER_FOLDS, OUTER_FOLDS, folds_without, hold_out, read_by
 from deepscreen.training.audio_kernel import LAYERS as HEAD_LAYERS
@@ -49,11 +48,13 @@ def fit_audio(manifest: Path, artefacts: Artefacts, workshop: Workshop, *, cache
     calibration = calibrate(sha256, development, held.result.spoof_logits)
     artefacts.write_calibration(calibration)
     results = {"source-held-out": held.result}
+    log10_lrs = {"source-held-out": held_out_log10_lrs(development, held.result.spoof_logits, held.folds)}
     if len(release.files):
-        results["release split"] = read_by(fitted, development, release)
+        results["release split"] = released = read_by(fitted, development, release)
+        log10_lrs["release split"] = stated_log10_lrs(calibration, release, released.spoof_logits)
     unseen = _unseen_systems(development, fitted.setting)
     notes = _notes(fitted.setting, [fit.setting for fit in held.fits.values()], rows, n_files=len(files))
-    artefacts.write_report(CARD.name, audio_report(results, unseen, calibration, read_facts(manifest), notes))
+    artefacts.write_report(CARD.name, audio_report(results, log10_lrs, unseen, read_facts(manifest), notes))
 
 
 def _check_enough(manifest: Path, rows: AudioRows) -> None:
@@ -64,16 +65,6 @@ def _check_enough(manifest: Path, rows: AudioRows) -> None:
                 f"{manifest}: {n_sources} sources hold {name} speech outside the release split; at least"
                 f" {OUTER_FOLDS} are needed"
             )
-
-
-def calibrate(head_sha256: str, rows: AudioRows, logits: FloatArray) -> Calibration:
-    """One stratum for full-band and one for telephone sound, from held-out logits of recordings and copies."""
-    strata_of_rows = np.array([stratum_of(level) for level in rows.upper_bands_db])
-    strata = {}
-    for name in np.unique(strata_of_rows):
-        chosen = rows.take(strata_of_rows == name)
-        strata[str(name)] = fit_stratum(logits[strata_of_rows == name], chosen.labels, chosen.sources, chosen.weights)
-    return Calibration(CARD.name, head_sha256, strata)
 
 
 def _unseen_systems(rows: AudioRows, setting: KernelSetting) -> FloatArray:
