@@ -112,17 +112,23 @@ def detector_pages(weights_dir: Path) -> dict[str, str]:
     """Pages of the detectors and fusions that have a report, by name."""
     manifest = load_manifest(weights_dir / MANIFEST_NAME)
     found = {}
-    for path in sorted((weights_dir / REPORTS_NAME).glob("*.json")):
-        if path.stem in PEERS_NAMES:
+    folder = weights_dir / REPORTS_NAME
+    for path in sorted(folder.glob("*.json")):
+        if path.stem in PEERS_NAMES or "." in path.stem:
             continue
-        report = json.loads(path.read_text(encoding="utf-8"))
-        card = _card(path.stem)
-        found[path.stem] = _detector_page(card, manifest, report) if card else fusion_page(report)
+        report, card = _read(path), _card(path.stem)
+        found[path.stem] = _detector_page(card, manifest, report, folder) if card else fusion_page(report)
     return found
 
 
-def _detector_page(card: DetectorCard, manifest: Manifest, report: dict[str, Any]) -> str:
-    return detector_page(card, [manifest.row(name) for name in card.weights], report)
+def _detector_page(card: DetectorCard, manifest: Manifest, report: dict[str, Any], folder: Path) -> str:
+    further = {path.stem.partition(".")[2]: _read(path) for path in sorted(folder.glob(f"{card.name}.*.json"))}
+    return detector_page(card, [manifest.row(name) for name in card.weights], report, further)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return report
 
 
 def _card(name: str) -> DetectorCard | None:

@@ -47,7 +47,17 @@ REPORT: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def page() -> str:
     row = load_manifest(shipped_dir() / "manifest.toml").row("clip-vit-b16")
-    return detector_page(CARD, [row], REPORT)
+    return detector_page(CARD, [row], REPORT, {})
+
+
+def test_card_shows_what_other_commands_measured() -> None:
+    share = {"rate": 0.25, "low": 0.1, "high": 0.5, "n": 12, "touched": 0.5}
+    part = {"found": share, "by_maker": {"face swap": share}, "false_spans_per_untouched_clip": 0.125}
+    spans = {"at_policy_threshold": part, "at_few_false_spans": part}
+    text = detector_page(CARD, [], REPORT, {"spans": spans})
+    assert "## One manipulated second in a minute" in text
+    assert "| all makers, at the log10 LR from which a span is reported | 0.250 (0.100 to 0.500) | 12 | 0.125 |" in text
+    assert "deepscreen evaluate-spans" in text
 
 
 def cells(page: str, first: str) -> list[str]:

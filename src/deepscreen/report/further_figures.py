@@ -1,0 +1,60 @@
+"""Figures of a card that other commands than the fit make, in reports beside it: ``<detector>.<what>.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Rows = dict[str, dict[str, Any]]
+
+SPANS, MAPS = "spans", "maps"
+THRESHOLDS = {
+    "at_policy_threshold": "at the log10 LR from which a span is reported",
+    "at_few_false_spans": "at few false spans, by a threshold of the other folds",
+}
+SUBJECTS = {"image_clip": "whole picture", "face_clip": "face crop"}
+RECIPES = {"as_fitted": "as shipped", "with_makers": "taught by the other makers too"}
+MAP_FIGURES = ("pixel_auc", "iou", "pointing", "pointing_by_chance", "n")
+WARMTH_FIGURES = ("pictures_within_limit", "n")
+
+
+def further_tables(further: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, Rows]]:
+    """(Heading, command, rows) of each report of *further*, which are by what they measure."""
+    if SPANS in further:
+        command = "deepscreen evaluate-spans --manifest CLIPS --pictures PICTURES --cache CACHE --out OUT"
+        yield "One manipulated second in a minute", command, _span_rows(further[SPANS])
+    if MAPS in further:
+        command = "deepscreen evaluate-maps --manifest PICTURES --cache CACHE --out OUT"
+        yield "Where heatmaps point", command, _map_rows(further[MAPS])
+
+
+def _span_rows(report: Mapping[str, Any]) -> Rows:
+    """Share of seconds that were found, both ends within half a second; false spans per untouched clip."""
+    rows: Rows = {}
+    for key, words in THRESHOLDS.items():
+        part = report[key]
+        found = {"all makers": part["found"], **part["by_maker"]}
+        for maker, share in found.items():
+            rows[f"{maker}, {words}"] = {
+                "found": share["rate"],
+                "found_low": share["low"],
+                "found_high": share["high"],
+                "n": share["n"],
+            }
+        rows[f"all makers, {words}"]["false_spans_per_untouched_clip"] = part["false_spans_per_untouched_clip"]
+    return rows
+
+
+def _map_rows(report: Mapping[str, Any]) -> Rows:
+    """Manipulations by makers, and of sources, that the patch head did not see; and untouched photographs."""
+    rows: Rows = {}
+    for detector, subject in SUBJECTS.items():
+        for key, words in RECIPES.items():
+            part = report[detector][key]
+            judged = {"all makers": part, **part["by_maker"], "masks from elsewhere": part["external masks"]}
+            for maker, figures in judged.items():
+                if figures["n"]:
+                    rows[f"{subject}, {words}: {maker}"] = {name: figures[name] for name in MAP_FIGURES}
+            if part["untouched"]["n"]:
+                rows[f"{subject}, {words}: untouched"] = {name: part["untouched"][name] for name in WARMTH_FIGURES}
+    return rows
