@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_killed_pull_leaves_nothing_half_and_can_be_repeated(tmp_path: Path) -> 
     deadline = time.monotonic() + 60
     while not list(store.cache_dir.glob(".staging-*/*/*.download")) and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.kill()
+    os.killpg(process.pid, signal.SIGKILL)  # pip with it: an orphan would go on writing beside the next pull
     process.communicate(timeout=60)
     assert [path.name for path in store.cache_dir.glob("*.bin")] == []
     assert list(store.cache_dir.glob(".staging-*")), "the process was not killed in the middle"

