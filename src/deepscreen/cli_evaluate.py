@@ -14,6 +14,7 @@ from rich.console import Console
 from deepscreen.cli_errors import errors_to_exit_codes
 
 if TYPE_CHECKING:
+    from deepscreen.detectors.registry import Workshop
     from deepscreen.evaluation.datasets.item import Item
     from deepscreen.evaluation.evaluation_report import EvaluationReport, Request
     from deepscreen.evaluation.score_rows import ScoredSet
@@ -140,19 +141,13 @@ class HeldOutBench:
 
 def held_out_bench(settings: Settings, folder: Path, seed: int) -> HeldOutBench:
     """Backbones on one CPU thread, as ``deepscreen fit`` has them, so that a second run gives the same bytes."""
-    import torch
-
-    from deepscreen.detectors.device import plan_compute
-    from deepscreen.detectors.registry import Workshop
     from deepscreen.evaluation.evaluate import held_out_words
     from deepscreen.faces import FaceLocator
     from deepscreen.method import load_scale
     from deepscreen.training.image_features import FeatureCache
-    from deepscreen.weights.store import WeightsStore
 
-    torch.set_num_threads(1)
-    store = WeightsStore.from_settings(settings)
-    clip = Workshop(store, plan_compute("cpu", "auto")).clip_features.with_last_block()
+    workshop = _one_thread_workshop(settings)
+    store, clip = workshop.store, workshop.clip_features.with_last_block()
     features = FeatureCache(folder, clip, FaceLocator(store.locate("yunet").path), seed=seed)
     fusion = load_scale(store).fusions.get("image")
     return HeldOutBench(features, fusion is not None and bool(fusion.coefficients), held_out_words(clip.identity))
@@ -169,18 +164,23 @@ class SpeechBench:
 
 def held_out_speech_bench(settings: Settings, folder: Path, seed: int) -> SpeechBench:
     """Backbones on one CPU thread, as ``deepscreen fit audio`` has them."""
+    from deepscreen.evaluation.evaluate import held_out_words
+    from deepscreen.training.fit_audio import feature_cache
+
+    workshop = _one_thread_workshop(settings)
+    features = feature_cache(workshop, folder, seed)
+    return SpeechBench(features, workshop.store, held_out_words(features.identity))
+
+
+def _one_thread_workshop(settings: Settings) -> Workshop:
     import torch
 
     from deepscreen.detectors.device import plan_compute
     from deepscreen.detectors.registry import Workshop
-    from deepscreen.evaluation.evaluate import held_out_words
-    from deepscreen.training.fit_audio import feature_cache
     from deepscreen.weights.store import WeightsStore
 
     torch.set_num_threads(1)
-    store = WeightsStore.from_settings(settings)
-    features = feature_cache(Workshop(store, plan_compute("cpu", "auto")), folder, seed)
-    return SpeechBench(features, store, held_out_words(features.identity))
+    return Workshop(WeightsStore.from_settings(settings), plan_compute("cpu", "auto"))
 
 
 @contextmanager
