@@ -5,7 +5,6 @@ The offset of an upload is the length of its file: whatever was killed at whatev
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
@@ -13,19 +12,19 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deepscreen.api.data_folder import PRIVATE_FOLDER_MODE
 from deepscreen.api.http_errors import NoSuchResult, UploadBusy
-from deepscreen.errors import Overloaded, StorageFull, StoreUnavailable
+from deepscreen.errors import Overloaded
+from deepscreen.store.disk_errors import told_as_store_errors
 
 ID = re.compile(r"[0-9a-f]{32}")
 PIECE_BYTES = 1024 * 1024
 MOST_FOR_ONE_KEY = 64  # uploads that one key may have under way
-NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class PartialUpload(BaseModel):
@@ -213,11 +212,5 @@ class Hashed:
         self.size_bytes += len(piece)
 
 
-@contextmanager
-def _told_as_store_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in NO_SPACE:
-            raise StorageFull(f"no space is left for uploads: {error.strerror}") from error
-        raise StoreUnavailable(f"the folder of uploads cannot be written: {error}") from error
+def _told_as_store_errors() -> AbstractContextManager[None]:
+    return told_as_store_errors(full="no space is left for uploads", refused="the folder of uploads cannot be written")

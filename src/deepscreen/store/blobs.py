@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import hashlib
 import io
@@ -22,12 +21,12 @@ from typing import IO, Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from deepscreen.errors import BlobDamaged, ConfigError, StorageFull, StoreError, StoreUnavailable
+from deepscreen.errors import BlobDamaged, ConfigError, StoreError, StoreUnavailable
+from deepscreen.store.disk_errors import told_as_store_errors
 from deepscreen.store.sealing import Sealer
 
 PIECE_BYTES = 1024 * 1024
 SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
-NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 FILE_MODE, FOLDER_MODE = 0o400, 0o700
 SEALED = ".sealed"
 SUFFIXES = ("", SEALED)
@@ -275,11 +274,8 @@ def _changed(sha256: str) -> BlobDamaged:
 @contextmanager
 def _told_as_store_errors() -> Iterator[None]:
     try:
-        yield
-    except OSError as error:
-        if error.errno in NO_SPACE:
-            raise StorageFull(f"the blob store is full: {error.strerror}") from error
-        raise StoreUnavailable(f"the blob store does not take or give files: {error}") from error
+        with told_as_store_errors(full="the blob store is full", refused="the blob store does not take or give files"):
+            yield
     except Exception as error:
         if CLIENTS_OF_OBJECT_STORES.isdisjoint(kind.__module__.partition(".")[0] for kind in type(error).__mro__):
             raise
