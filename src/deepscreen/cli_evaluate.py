@@ -105,7 +105,6 @@ def _held_out(job: _Job, items: list[Item]) -> tuple[ScoredSet, Mapping[str, str
             items,
             bench.features.features,
             "source" if job.request.protocol == "leave-one-source-out" else "generator",
-            seed=job.request.seed,
             is_fused=bench.is_fused,
             policy=job.settings.policy,
             on_item=tick,

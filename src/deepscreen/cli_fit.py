@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,8 +31,10 @@ def fit_image_command(manifest: Manifest, cache: Cache, out: Out = None, seed: S
     """Fit image_clip, face_clip and their fusion."""
     with errors_to_exit_codes(), _bench(out) as bench:
         from deepscreen.training.fit_image import fit_image
+        from deepscreen.training.forged_features import forged_features
 
-        fit_image(manifest, bench.artefacts, _image_cache(bench, cache, seed), seed=seed)
+        images = _image_cache(bench, cache, seed)
+        fit_image(manifest, bench.artefacts, images, partial(forged_features, images, cache, seed=seed), seed=seed)
 
 
 @app.command("video")
@@ -44,18 +47,20 @@ def fit_video_command(
 ) -> None:
     """Fit video_clip; `fit image` comes first."""
     with errors_to_exit_codes(), _bench(out) as bench:
-        from deepscreen.detectors.view_head import ViewHead
+        from deepscreen.detectors.patch_head import PatchHead
         from deepscreen.media.sandbox import Decoder
         from deepscreen.settings import Limits
-        from deepscreen.training.fit_video import fit_video
+        from deepscreen.training.fit_image import HEAD_NAMES
+        from deepscreen.training.fit_video import ClipMaps, fit_video
         from deepscreen.training.video_features import VideoFeatureCache
 
         images = _image_cache(bench, cache, seed)
-        face_head = ViewHead.from_arrays(bench.artefacts.head_arrays("head-face"), "view")
+        frame, face = (bench.artefacts.head_arrays(HEAD_NAMES[name]) for name in ("image_clip", "face_clip"))
+        maps = ClipMaps(*(PatchHead.from_arrays(arrays, "view.patches") for arrays in (frame, face)))
         with Decoder(Limits()) as decoder:
             clip = bench.workshop.clip_features.with_last_block()
             videos = VideoFeatureCache(cache / "video", clip, images.locator, decoder)
-            fit_video(manifest, pictures, bench.artefacts, images, videos, face_head, seed=seed)
+            fit_video(manifest, pictures, bench.artefacts, images, videos, maps)
 
 
 @app.command("audio")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from deepscreen.training.image_features import FeatureCache
     from deepscreen.training.labelled import LabelledFile
 
-FORGED_NAME, REPORT_NAME = "map-forgeries", "maps.json"
+REPORT_NAME = "maps.json"
+N_FOLDS = 3  # each is fitted once a group of makers
 N_SHUFFLED = 12  # views for the checks with shuffled weights
 
 
@@ -26,7 +27,6 @@ def evaluate_maps(
     manifest: Annotated[Path, typer.Option(help="Manifest of pictures that `fit image` used.", exists=True)],
     cache: Annotated[Path, typer.Option(help="Folder of features that it used; those of makers are kept there too.")],
     out: Annotated[Path, typer.Option(help="Folder for maps.json.")],
-    hosts: Annotated[int, typer.Option(help="Bona fide pictures that are manipulated, drawn by hash.", min=10)] = 400,
     checked: Annotated[int, typer.Option(help="Spoofs for deletion and insertion.", min=2)] = 40,
     seed: Annotated[int, typer.Option(help="Seed of laundering in fits, and of what is made.")] = 0,
 ) -> None:
@@ -55,28 +55,31 @@ def evaluate_maps(
         images = FeatureCache(cache / "image", workshop.clip_features.with_last_block(), locator, seed=seed)
         usable = [f for f in read_manifest(manifest) if f.kind not in GATE_KINDS and not is_release_split(f.source)]
         with threadpool_limits(1):
-            report = _localisation(usable, images, workshop, cache / FORGED_NAME, hosts, seed)
+            report = _localisation(usable, images, cache, seed)
             report["as_shipped"] = _checks(usable, workshop, checked, seed)
         out.mkdir(parents=True, exist_ok=True)
         (out / REPORT_NAME).write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         typer.echo(json.dumps(report, indent=1, sort_keys=True))
 
 
-def _localisation(
-    files: list[LabelledFile], images: FeatureCache, workshop: Workshop, folder: Path, hosts: int, seed: int
-) -> dict[str, Any]:
+def _localisation(files: list[LabelledFile], images: FeatureCache, cache: Path, seed: int) -> dict[str, Any]:
     from deepscreen.evaluation.maps import MapData, map_report
-    from deepscreen.training.fit_image import SUBJECTS
-    from deepscreen.training.forged_features import ForgedFeatures, Forger
+    from deepscreen.training.fit_image import SUBJECTS, fold_of, map_views
+    from deepscreen.training.forged_features import forged_features
+    from deepscreen.training.view_fit import collect, hold_out_classes
 
-    forger = Forger(images.locator, files, seed=seed)
-    forged = ForgedFeatures(folder, workshop.clip_features.with_last_block(), forger)
-    data = MapData.of(files, images.features, forged.features, hosts, seed)
-    with ticking("making manipulations", len(data.hosts)) as tick:
-        for host in data.hosts:
+    forged = forged_features(images, cache, files, seed=seed)
+    hosts = [file for file in files if forged.forger.is_host(file)]
+    with ticking("making manipulations", len(hosts)) as tick:
+        for host in hosts:
             forged.features(host)
             tick()
-    return {name: map_report(data, subject, seed=seed) for name, subject in SUBJECTS.items()}
+    folds, views, report = fold_of(files) % N_FOLDS, map_views(images, forged), {}
+    for name, subject in SUBJECTS.items():
+        held = hold_out_classes(collect(files, folds, subject, images.features), subject, stressed=lambda _: ())
+        logits = {file.key: float(v) for file, v in zip(held.files, held.spoof_logits, strict=True)}
+        report[name] = map_report(MapData(files, folds, subject, views, logits), seed=seed)
+    return report
 
 
 def _checks(files: list[LabelledFile], workshop: Workshop, checked: int, seed: int) -> dict[str, Any]:

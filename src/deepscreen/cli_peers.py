@@ -83,7 +83,7 @@ def _pictures(
     policy = VerdictPolicy()
     with _one_bar_at_a_time(len(items)) as progress:
         home = pictures_at_home(
-            items, bench.features.features, seed=seed, is_fused=bench.is_fused, policy=policy, progress=progress
+            items, bench.features.features, is_fused=bench.is_fused, policy=policy, progress=progress
         )
         return run_peers(items, home, outside, cache / READINGS_NAME, policy=policy, progress=progress), bench.method
 

@@ -29,17 +29,21 @@ def evaluate_spans(
     Clips are made of the manifest's, with untouched twins that have the same joins and coding. See docs/evaluation.md.
     """
     with errors_to_exit_codes():
-        from deepscreen.evaluation.span_figures import span_figures
+        from deepscreen.evaluation.span_figures import share, span_figures
         from deepscreen.settings import VerdictPolicy
 
-        figures = span_figures(_read(manifest, pictures, cache, seed), VerdictPolicy().spoof_min_log10_lr)
+        cases, interrupted = _read(manifest, pictures, cache, seed)
+        figures = span_figures(cases, VerdictPolicy().spoof_min_log10_lr)
         out.mkdir(parents=True, exist_ok=True)
-        (out / REPORT_NAME).write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        report = figures | {"honest_clips_said_to_be_interrupted": share(interrupted)}
+        (out / REPORT_NAME).write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         for name, rates in figures.items():
             _print_rates(name.replace("_", " "), rates)
+        typer.echo(f"bona fide clips as they are, said to be interrupted: {sum(interrupted)} of {len(interrupted)}")
 
 
-def _read(manifest: Path, pictures: Path, cache: Path, seed: int) -> list[ReadCase]:
+def _read(manifest: Path, pictures: Path, cache: Path, seed: int) -> tuple[list[ReadCase], list[bool]]:
+    """The cases, and whether each bona fide clip as it is is said to be interrupted."""
     import torch
     from threadpoolctl import threadpool_limits
 
@@ -47,7 +51,7 @@ def _read(manifest: Path, pictures: Path, cache: Path, seed: int) -> list[ReadCa
     from deepscreen.detectors.registry import Workshop
     from deepscreen.evaluation.kept_tokens import KeptClassTokens
     from deepscreen.evaluation.span_cases import made_cases
-    from deepscreen.evaluation.spans import SpanReader, fold_methods, read_cases
+    from deepscreen.evaluation.spans import SpanReader, fold_methods, interruptions_in, read_cases
     from deepscreen.faces import FaceLocator
     from deepscreen.media.sandbox import Decoder
     from deepscreen.settings import Limits, load_settings
@@ -72,7 +76,8 @@ def _read(manifest: Path, pictures: Path, cache: Path, seed: int) -> list[ReadCa
             for one in read_cases(cases, reader, methods):
                 found.append(one)
                 tick()
-    return found
+        honest = [clip.path for clip in data.clips.files if clip.label == 0]
+        return found, [bool(interruptions_in(path, decoder)) for path in honest]
 
 
 def _print_rates(name: str, rates: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from deepscreen.detectors.linear_head import LinearHead
 from deepscreen.detectors.nets.aasist import SIZES, Aasist
 from deepscreen.detectors.nets.fixed_batches import run_fixed_batches
 from deepscreen.detectors.nets.whisper import LogMel
+from deepscreen.detectors.patch_head import PatchHead
 from deepscreen.detectors.registry import Workshop, build_detector
 from deepscreen.detectors.speech import CHUNK_SAMPLES, VoiceActivity
 from deepscreen.detectors.speech_features import VIEWS, SpeechFeatures
@@ -87,10 +88,9 @@ class SmallWorkshop(Workshop):
 
     def head_arrays(self, name: str) -> dict[str, NDArray[np.float64]]:
         rng = np.random.default_rng(sum(name.encode()))
-        views = {prefix: random_view_head(rng) for prefix in ("view", "frame")}
+        views = {prefix: random_view_head(rng) for prefix in ("view", "frame", "face")}
         votes = {"face_vote": random_head(rng, 2), "vote_with_face": random_head(rng, 2)}
-        faces = {name: random_head(rng, CLASS_FEATURES) for name in ("clip_face", "picture_face")}
-        clips = {**faces, "vote_no_face": random_head(rng, 1), **votes}
+        clips = {"clip_face": random_head(rng, CLASS_FEATURES), "vote_no_face": random_head(rng, 1), **votes}
         gate = LinearHead(np.zeros(CLASS_FEATURES), np.ones(CLASS_FEATURES), np.zeros(CLASS_FEATURES), -1.0)  # open
         return _joined({**views, **clips, "gate": gate})
 
@@ -102,7 +102,8 @@ def random_head(rng: np.random.Generator, size: int) -> LinearHead:
 
 def random_view_head(rng: np.random.Generator) -> ViewHead:
     """A head on one view."""
-    return ViewHead(random_head(rng, CLASS_FEATURES), random_head(rng, PATCH_FEATURES), random_head(rng, 3))
+    patches = PatchHead(rng.normal(size=PATCH_FEATURES) / PATCH_FEATURES**0.5, -0.5, 0.5)
+    return ViewHead(random_head(rng, CLASS_FEATURES), patches)
 
 
 def small_detector(name: str) -> Detector:

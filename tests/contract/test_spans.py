@@ -106,7 +106,7 @@ def light_head(features: KeptClassTokens) -> VideoHead:
     classes = LinearHead(dark, np.ones(CLASS_FEATURES), coef, 0.0)
     rng, view = np.random.default_rng(0), random_view_head(np.random.default_rng(0))
     one = LinearHead(np.zeros(1), np.ones(1), np.ones(1), 0.0)
-    frame = ViewHead(classes, view.patches, view.pool)
+    frame = ViewHead(classes, view.patches)
     return VideoHead(frame, view, random_head(rng, CLASS_FEATURES), random_head(rng, 2), random_head(rng, 2), one)
 
 

@@ -16,7 +16,6 @@ from deepscreen.evaluation.protocols import is_release_split
 from deepscreen.evaluation.score_rows import ScoredSet
 from deepscreen.evaluation.strata import Scores, measure
 from deepscreen.settings import VerdictPolicy
-from deepscreen.training import view_fit
 from deepscreen.training.fit_image import HoldOut, fold_of
 from deepscreen.training.image_features import ViewFeatures
 from deepscreen.training.labelled import LabelledFile, item_rng
@@ -40,11 +39,6 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> list[Item]:
             said = Label(label, source, "gan_face" if label else "photo", f"g{number % 6}" if label else "")
             found.append(Item(labelled_file(root, path, said), "image"))
     return found
-
-
-@pytest.fixture(autouse=True)
-def _small_patches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view_fit, "PATCH_WIDTH", PATCH_WIDTH)
 
 
 def views(file: LabelledFile, trace_of_class: float | None) -> list[ViewFeatures]:
@@ -78,7 +72,6 @@ def score(
         items,
         lambda file: views(file, trace),
         hold_out,
-        seed=0,
         is_fused=is_fused,
         policy=VerdictPolicy(),
         on_item=lambda: None,

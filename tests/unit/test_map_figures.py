@@ -7,9 +7,9 @@ import pytest
 
 from deepscreen.detectors.view_head import with_patches_from
 from deepscreen.evaluation.map_figures import ReadMap, by_maker, iou, map_figures, pixel_auc, warmth
-from deepscreen.evaluation.map_heads import FITTED_BLENDS, GROUPS, LABELLED, TWINS, part_of, with_makers
 from deepscreen.training.makers.people import FACE_MAKERS
 from deepscreen.training.makers.scenes import SCENE_MAKERS
+from deepscreen.training.map_fit import FITTED_BLENDS, GROUPS, UNTOUCHED, part_of, without_group
 
 MADE = np.zeros(196, np.float32)
 MADE[:49] = 1.0
@@ -61,13 +61,13 @@ def test_every_maker_is_in_one_group() -> None:
     assert sorted(named) == sorted([*SCENE_MAKERS, *FACE_MAKERS])
     assert {part_of(maker) for maker in named} == set(GROUPS)
     assert [part_of(v) for v in ("base", "laundered", "twin", "spliced", "blend-1", "twin-1")] == [
-        LABELLED, LABELLED, TWINS, FITTED_BLENDS, FITTED_BLENDS, FITTED_BLENDS,
+        UNTOUCHED, UNTOUCHED, UNTOUCHED, FITTED_BLENDS, FITTED_BLENDS, UNTOUCHED,
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_group_that_is_judged_is_not_in_the_fit(group: str) -> None:
-    parts = with_makers(group)
+    parts = without_group(group)
     assert group not in parts
     assert set(GROUPS) - {group} <= parts
     assert (FITTED_BLENDS in parts) == (group != "self")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -21,12 +22,20 @@ CALM, PEAK = [-1.0] * 8, [-1.0, -1.0, -1.0, 2.0, -1.0, -1.0, -1.0, -1.0]
 
 
 def test_span_is_found_where_both_its_ends_are_within_half_a_second() -> None:
-    assert read("swap", PEAK).is_found(1.0)
-    assert read("swap", PEAK, start=3.5, end=4.5).is_found(1.0)
-    assert not read("swap", PEAK, start=3.6, end=4.6).is_found(1.0)
+    for start, found in ((3.0, True), (3.5, True), (3.6, False)):
+        one = read("swap", PEAK, start=start, end=start + 1)
+        assert one.is_found(one.spans(1.0)) == found
     wide = read("swap", [-1.0, 2.0, 2.0, 2.0, 2.0, -1.0])
-    assert (wide.is_found(1.0), wide.is_touched(1.0)) == (False, True)
-    assert not read("swap", CALM).is_touched(1.0)
+    assert (wide.is_found(wide.spans(1.0)), wide.is_touched(wide.spans(1.0))) == (False, True)
+    calm = read("swap", CALM)
+    assert not calm.is_touched(calm.spans(1.0))
+
+
+def test_interruptions_are_counted_beside_the_spans() -> None:
+    inside = replace(read("swap", CALM), interruptions=(TimelinePoint(3.2, 4.1, 0.0),))
+    false = replace(read(UNTOUCHED, CALM), interruptions=(TimelinePoint(0.0, 1.0, 0.0), TimelinePoint(5.0, 6.0, 0.0)))
+    rates = span_figures([inside, false], 1.0)["interrupted_shots"]
+    assert (rates["found"]["rate"], rates["false_spans_per_untouched_clip"]) == (1.0, 2.0)
 
 
 def test_rates_at_the_policys_threshold() -> None:

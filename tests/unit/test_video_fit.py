@@ -10,9 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from deepscreen.detectors.clip_features import ViewTokens
-from deepscreen.detectors.linear_head import LinearHead
 from deepscreen.detectors.video_head import VideoHead
-from deepscreen.detectors.view_head import ViewHead
 from deepscreen.training.clip_heads import ClipTable
 from deepscreen.training.clip_moments import Peaks, fit_moments, moment_peaks
 from deepscreen.training.fit_image import fold_of
@@ -20,12 +18,11 @@ from deepscreen.training.fit_video import HeldOutVideo, VideoData, fold_head, ho
 from deepscreen.training.image_features import ViewFeatures
 from deepscreen.training.labelled import LabelledFile
 from deepscreen.training.video_features import ClipViews
-from deepscreen.training.view_fit import class_only, collect
+from deepscreen.training.view_fit import collect
 
 BLOCKS, WIDTH, FRAMES = 6, 768, 6
 SOURCES = 12
 PATCHES = np.zeros((196, 4), np.float16)
-NO_MAP = ViewHead(LinearHead(np.zeros(1), np.ones(1), np.zeros(1), 0.0), class_only(), class_only())
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Fit:
     held: HeldOutVideo
 
     def heads(self) -> dict[int, VideoHead]:
-        return {fold: fold_head(self.held, fold, NO_MAP, NO_MAP) for fold in self.held.heads}
+        return {fold: fold_head(self.held, fold) for fold in self.held.heads}
 
 
 def labelled(name: str, label: int, source: int) -> LabelledFile:
@@ -90,7 +87,7 @@ def test_detector_says_of_a_clip_what_the_fit_said(fit: Fit) -> None:
 
 def test_head_is_the_same_after_it_was_stored(fit: Fit) -> None:
     head = fit.heads()[0]
-    again = VideoHead.from_arrays(head.arrays(), head.face)
+    again = VideoHead.from_arrays(head.arrays())
     one = tokens(fit.views[1].faces)[0]
     assert (again.frame_logit(one), again.face_logit(one)) == (head.frame_logit(one), head.face_logit(one))
     assert again.clip_logit(1.0, 2.0) == head.clip_logit(1.0, 2.0)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from deepscreen.detectors.clip_features import GRID, ViewTokens
 from deepscreen.detectors.linear_head import LinearHead
-from deepscreen.detectors.view_head import MASKED_SHARE, ViewHead, masked_views, pooled_parts
+from deepscreen.detectors.patch_head import PatchHead, centred
+from deepscreen.detectors.view_head import MASKED_SHARE, ViewHead, masked_views
 from deepscreen.detectors.views import VIEW_PX, whole_view
 
 PATCHES = GRID * GRID
@@ -55,23 +56,12 @@ def test_missing_array_is_an_error() -> None:
         LinearHead.from_arrays(linear(2).arrays("view"), "other")
 
 
-def test_pooled_parts_by_hand() -> None:
-    patches = np.zeros(PATCHES)
-    patches[[5, 50, 100]] = [10.0, 20.0, -3.0]
-    assert pooled_parts(1.5, patches.reshape(GRID, GRID)).tolist() == pytest.approx([1.5, 27 / 196, 30 / 20])
-
-
-def test_one_hot_patch_moves_the_logit_of_the_view() -> None:
-    """A small splice must reach the score: the mean over the top tenth sees it, where it lies does not matter."""
-    patches = np.zeros((GRID, GRID))
-    patches[3, 4] = 40.0
-    moved = np.roll(patches, (5, 6), (0, 1))
-    assert pooled_parts(0.0, patches)[2] == pytest.approx(2.0)
-    assert pooled_parts(0.0, moved).tolist() == pooled_parts(0.0, patches).tolist()
+def patch_head(weights: NDArray[np.float64], offset: float = 0.0, lifted_from: float = np.inf) -> PatchHead:
+    return PatchHead(weights, offset, lifted_from)
 
 
 def view_head() -> ViewHead:
-    return ViewHead(linear(6 * 768, 1), linear(2304, 2), linear(3, 3))
+    return ViewHead(linear(6 * 768, 1), patch_head(np.random.default_rng(2).normal(size=2304) / 48, -0.5, 0.2))
 
 
 def tokens(seed: int = 0) -> ViewTokens:
@@ -79,23 +69,48 @@ def tokens(seed: int = 0) -> ViewTokens:
     return ViewTokens(rng.normal(size=(6, 768)).astype(np.float32), rng.normal(size=(PATCHES, 2304)).astype(np.float32))
 
 
-def test_view_head_joins_its_parts() -> None:
+def test_class_tokens_alone_give_the_log_odds_of_the_view() -> None:
     head, seen = view_head(), tokens()
-    parts = pooled_parts(head.classes.logit(seen.classes.ravel().astype(np.float64)), head.patch_logits(seen))
-    assert head.logit(seen) == float(head.pool.logit(parts))
+    logit, patches = head.read(seen)
+    assert logit == head.logit(seen) == float(head.classes.logit(seen.classes.ravel().astype(np.float64)))
+    assert np.array_equal(patches, head.patches.heat(seen.patches, logit))
 
 
-def test_patch_map_has_rows_from_top_to_bottom() -> None:
-    """Token row 14 y + x is the patch (y, x)."""
-    head, seen = view_head(), tokens()
-    assert head.patch_logits(seen)[2, 5] == head.patches.logit(seen.patches[2 * GRID + 5].astype(np.float64))
+def test_patch_map_has_rows_from_top_to_bottom_and_spreads_to_neighbours() -> None:
+    """Token row 14 y + x is the patch (y, x); it and its eight neighbours share what it says."""
+    patches = np.zeros((PATCHES, 4), np.float32)
+    patches[2 * GRID + 5, 1] = 18.0
+    found = patch_head(np.array([0.0, 1.0, 0.0, 0.0]), offset=-3.0).heat(patches, 0.0)
+    expected = np.full((GRID, GRID), -3.0 - 18 / PATCHES)
+    expected[1:4, 4:7] += 2.0
+    assert found == pytest.approx(np.log1p(np.exp(expected)))
+
+
+def test_what_all_patches_share_moves_no_map() -> None:
+    head, seen = view_head().patches, tokens().patches
+    brighter = seen + np.random.default_rng(5).normal(size=2304)
+    assert head.heat(brighter, 0.0) == pytest.approx(head.heat(seen, 0.0), abs=1e-4)
+
+
+def test_map_is_lifted_by_what_the_view_exceeds() -> None:
+    seen = tokens().patches
+    head = patch_head(np.zeros(2304), offset=-2.0, lifted_from=1.5)
+    assert [float(head.heat(seen, logit)[0, 0]) for logit in (-9.0, 1.5, 40.0)] == pytest.approx(
+        [0.127, 0.127, 36.5], abs=1e-3
+    )
+
+
+def test_head_reads_smoothed_deviations_as_it_was_fitted_on_them() -> None:
+    head, seen = view_head().patches, tokens().patches
+    as_fitted = np.log1p(np.exp(centred(seen) @ head.weights + head.offset))
+    assert as_fitted == pytest.approx(head.heat(seen, -9.0).ravel(), abs=1e-4)
 
 
 def test_view_head_survives_the_way_through_arrays() -> None:
     head, seen = view_head(), tokens()
     again = ViewHead.from_arrays(head.arrays("frame"), "frame")
     assert again.logit(seen) == head.logit(seen)
-    assert np.array_equal(again.patch_logits(seen), head.patch_logits(seen))
+    assert np.array_equal(again.read(seen)[1], head.read(seen)[1])
 
 
 def test_masks_cover_a_tenth_of_the_patches_and_whole_patches_only() -> None:

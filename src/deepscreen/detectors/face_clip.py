@@ -20,7 +20,7 @@ HEAD_NAME = "head-face"
 CARD = DetectorCard(
     name="face_clip",
     modality="image",
-    version="3",
+    version="4",
     weights=("clip-vit-b16", "yunet", HEAD_NAME),
     summary="Faces: swapped, reenacted, edited or generated, from aligned crops through a frozen CLIP ViT-B/16.",
 )

@@ -23,7 +23,7 @@ GATE_PREFIX = "gate"
 CARD = DetectorCard(
     name="image_clip",
     modality="image",
-    version="4",
+    version="5",
     weights=("clip-vit-b16", HEAD_NAME),
     summary="Whole picture: synthetic or altered, from class and patch tokens of a frozen CLIP ViT-B/16.",
 )

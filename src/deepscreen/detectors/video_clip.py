@@ -36,12 +36,11 @@ if TYPE_CHECKING:
     from deepscreen.detectors.registry import Workshop
 
 HEAD_NAME = "head-video"
-FACE_HEAD_NAME = "head-face"  # for the map of faces
 CARD = DetectorCard(
     name="video_clip",
     modality="video",
-    version="3",
-    weights=("clip-vit-b16", "yunet", HEAD_NAME, FACE_HEAD_NAME),
+    version="4",
+    weights=("clip-vit-b16", "yunet", HEAD_NAME),
     summary="Clips: generated frames and manipulated faces over time, through a frozen CLIP ViT-B/16.",
 )
 MAX_FACES_PER_FRAME = 2
@@ -206,5 +205,4 @@ def _timeline(look: _Look, duration_seconds: float) -> tuple[TimelinePoint, ...]
 
 def build(workshop: Workshop) -> VideoClip:
     """The detector with its shipped heads."""
-    face = ViewHead.from_arrays(workshop.head_arrays(FACE_HEAD_NAME), "view")
-    return VideoClip(workshop.clip_features, VideoHead.from_arrays(workshop.head_arrays(HEAD_NAME), face))
+    return VideoClip(workshop.clip_features, VideoHead.from_arrays(workshop.head_arrays(HEAD_NAME)))

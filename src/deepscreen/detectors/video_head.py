@@ -24,8 +24,8 @@ FACE_SHARE = 2 / 3  # of a clip's vote: two of its three heads read faces
 
 @dataclass(frozen=True, slots=True, repr=False)
 class VideoHead:
-    """``frame`` reads whole frames and draws their map; ``face`` reads face crops, was fitted on faces of pictures and
-    draws the map of ``face_clip``; ``clip_face`` is another one on the same crops, fitted on clips. ``face_vote`` joins
+    """``frame`` reads whole frames, ``face`` face crops, fitted on faces of pictures; their maps are those of
+    the picture detectors. ``clip_face`` is another one on face crops, fitted on clips. ``face_vote`` joins
     [clip_face, face], ``vote_with_face`` [mean over frames, worst face], ``vote_no_face`` [mean over frames]."""
 
     frame: ViewHead
@@ -66,18 +66,16 @@ class VideoHead:
         return self.vote_with_face.logit(np.column_stack([wholes, usual]))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What this head adds to the map of ``face_clip``, as named arrays for a safetensors file."""
-        parts = {"picture_face": self.face.classes} | {name: getattr(self, name) for name in _LINEAR}
-        own = {key: array for name, head in parts.items() for key, array in head.arrays(name).items()}
-        return self.frame.arrays("frame") | own
+        """The head as named arrays for a safetensors file."""
+        parts = {name: getattr(self, name) for name in (*_VIEWS, *_LINEAR)}
+        return {key: array for name, head in parts.items() for key, array in head.arrays(name).items()}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], face: ViewHead) -> VideoHead:
-        """The head that ``arrays`` stored; *face*: that of ``face_clip``, whose map it draws."""
-        own_face = ViewHead(LinearHead.from_arrays(arrays, "picture_face"), face.patches, face.pool)
-        return cls(
-            ViewHead.from_arrays(arrays, "frame"), own_face, *(LinearHead.from_arrays(arrays, n) for n in _LINEAR)
-        )
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> VideoHead:
+        """The head that ``arrays`` stored."""
+        frame, face = (ViewHead.from_arrays(arrays, name) for name in _VIEWS)
+        return cls(frame, face, *(LinearHead.from_arrays(arrays, name) for name in _LINEAR))
 
 
+_VIEWS = ("frame", "face")
 _LINEAR = ("clip_face", "face_vote", "vote_with_face", "vote_no_face")

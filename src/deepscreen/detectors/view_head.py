@@ -1,4 +1,4 @@
-"""The head on one CLIP view: its pool gives the logit (class tokens alone, as shipped), and the patches the map."""
+"""The head on one CLIP view: class tokens give its log-odds, and patches its map."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from deepscreen.detectors.clip_features import GRID, ClipFeatures, ViewTokens
 from deepscreen.detectors.contract import Faithfulness
 from deepscreen.detectors.kernel_head import ClassHead, class_head_from_arrays
-from deepscreen.detectors.linear_head import FloatArray, LinearHead
+from deepscreen.detectors.linear_head import FloatArray
+from deepscreen.detectors.patch_head import PatchHead
 from deepscreen.detectors.views import VIEW_PX
 from deepscreen.media.samples import Pixels
 
-TOP_SHARE = 0.1  # of the patches: what a small manipulation must fill to move the pooled patch logit
 MASKED_SHARE = 0.1  # of the patches, for the faithfulness check
 MASK_BLUR_SIGMA_PX = 12.0  # longer than a patch: nothing that a detector could read is left
 RANDOM_SEED = 20260101  # the same random tenth for every view, so that a record is reproducible
@@ -26,43 +26,29 @@ LOGIT_DECIMALS = 3
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ViewHead:
-    """``classes`` reads class tokens, ``patches`` each patch; ``pool`` joins [class, patch mean, patch top mean]."""
+    """``classes`` reads the view's class tokens, ``patches`` draws its map."""
 
     classes: ClassHead
-    patches: LinearHead
-    pool: LinearHead
-
-    def patch_logits(self, tokens: ViewTokens) -> FloatArray:
-        """Log-odds of each patch, (14, 14) float64, spoof > 0."""
-        return self.patches.logit(tokens.patches).reshape(GRID, GRID)
+    patches: PatchHead
 
     def read(self, tokens: ViewTokens) -> tuple[float, FloatArray]:
-        """Log-odds of the view, and of its patches (14, 14): the map that went into them."""
-        patches = self.patch_logits(tokens)
-        class_logit = self.classes.logit(tokens.classes.ravel())
-        return float(self.pool.logit(pooled_parts(class_logit, patches))), patches
+        """Log-odds of the view, and the heat of its patches (14, 14)."""
+        logit = self.logit(tokens)
+        return logit, self.patches.heat(tokens.patches, logit)
 
     def logit(self, tokens: ViewTokens) -> float:
         """Log-odds of the view."""
-        return self.read(tokens)[0]
+        return float(self.classes.logit(tokens.classes.ravel()))
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """The head as named arrays for a safetensors file."""
-        parts = {"classes": self.classes, "patches": self.patches, "pool": self.pool}
-        return {k: v for name, head in parts.items() for k, v in head.arrays(f"{prefix}.{name}").items()}
+        return self.classes.arrays(f"{prefix}.classes") | self.patches.arrays(f"{prefix}.patches")
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], prefix: str) -> ViewHead:
         """The head that ``arrays`` stored under *prefix*."""
-        patches, pool = (LinearHead.from_arrays(arrays, f"{prefix}.{name}") for name in ("patches", "pool"))
-        return cls(class_head_from_arrays(arrays, f"{prefix}.classes"), patches, pool)
-
-
-def pooled_parts(class_logit: FloatArray | float, patch_logits: FloatArray) -> FloatArray:
-    """[class logit, mean patch logit, mean of the top tenth] of one view; ``patch_logits`` of any shape."""
-    flat = np.sort(patch_logits.ravel())
-    top = flat[-max(1, round(TOP_SHARE * flat.size)) :]
-    return np.array([float(class_logit), float(flat.mean()), float(top.mean())])
+        patches = PatchHead.from_arrays(arrays, f"{prefix}.patches")
+        return cls(class_head_from_arrays(arrays, f"{prefix}.classes"), patches)
 
 
 def masked_views(view: Pixels, patch_logits: FloatArray) -> tuple[Pixels, Pixels]:

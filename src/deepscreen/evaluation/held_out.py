@@ -22,10 +22,10 @@ from deepscreen.evaluation.score_rows import ScoredSet, ScoreRow, missing_row, s
 from deepscreen.scoring.verdict import decide
 from deepscreen.settings import VerdictPolicy
 from deepscreen.training.fit_gate import GATE_KINDS
-from deepscreen.training.fit_image import SUBJECTS, HoldOut, fit_on_folds, fold_of
+from deepscreen.training.fit_image import SUBJECTS, HoldOut, fold_of
 from deepscreen.training.image_fusion import mean_logit
 from deepscreen.training.labelled import LabelledFile
-from deepscreen.training.view_fit import ReadViews
+from deepscreen.training.view_fit import ReadViews, collect, hold_out_classes
 
 LEAD, SECOND = "image_clip", "face_clip"
 RELEASE_SPLIT = "release_split"
@@ -45,7 +45,6 @@ def score_held_out(
     read: ReadViews,
     hold_out: HoldOut,
     *,
-    seed: int,
     is_fused: bool,
     policy: VerdictPolicy,
     on_item: Callable[[], None],
@@ -68,8 +67,8 @@ def score_held_out(
             f"--protocol leave-one-{hold_out}-out: {len(files)} pictures of {len({f.source for f in files})} sources "
             "are too few: both classes must be left when any fold is held out (the release split is not counted)"
         )
-    lead = _fitted(files, folds, LEAD, read, seed=seed)
-    joint = _joined(files, folds, lead, read, seed=seed) if is_fused else _Readings({}, {})
+    lead = _fitted(files, folds, LEAD, read)
+    joint = _joined(files, folds, lead, read) if is_fused else _Readings({}, {})
     rows = [
         missing_row(item, "image", missing[item.file.key])
         if item.file.key in missing
@@ -104,23 +103,20 @@ def _is_readable(file: LabelledFile, read: ReadViews) -> bool:
     return True
 
 
-def _fitted(
-    files: Sequence[LabelledFile], folds: NDArray[np.int64], detector: str, read: ReadViews, *, seed: int
-) -> _Readings:
-    held = fit_on_folds(files, folds, SUBJECTS[detector], read, stressed=lambda _: (), seed=seed).held_out
+def _fitted(files: Sequence[LabelledFile], folds: NDArray[np.int64], detector: str, read: ReadViews) -> _Readings:
+    subject = SUBJECTS[detector]
+    held = hold_out_classes(collect(files, folds, subject, read), subject, stressed=lambda _: ())
     fold_by_key = {file.key: int(fold) for file, fold in zip(files, folds, strict=True)}
     return _calibrated(held.files, held.spoof_logits, np.array([fold_by_key[file.key] for file in held.files]))
 
 
-def _joined(
-    files: Sequence[LabelledFile], folds: NDArray[np.int64], lead: _Readings, read: ReadViews, *, seed: int
-) -> _Readings:
+def _joined(files: Sequence[LabelledFile], folds: NDArray[np.int64], lead: _Readings, read: ReadViews) -> _Readings:
     """Both detectors together, on the pictures with a face; nothing where too few have one: then the lead speaks."""
     has_face = np.array([any(view.subject == SUBJECTS[SECOND] for view in read(file)) for file in files])
     files, folds = [file for file, has in zip(files, has_face, strict=True) if has], folds[has_face]
     if not can_be_held_out(files, folds):
         return _Readings({}, {})
-    face = _fitted(files, folds, SECOND, read, seed=seed)
+    face = _fitted(files, folds, SECOND, read)
     parts = np.array([[lead.logits[file.key], face.logits[file.key]] for file in files])
     return _calibrated(files, mean_logit(parts), folds)
 

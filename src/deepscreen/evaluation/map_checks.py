@@ -50,10 +50,9 @@ def deletion_and_insertion(views: Sequence[Pixels], head: ViewHead, features: Cl
 def shuffled_head(views: Sequence[Pixels], head: ViewHead, features: ClipFeatures) -> float:
     """Mean rank correlation of maps with those of the same head with its weights shuffled; near 0 is right."""
     rng = np.random.default_rng(SEED)
-    other = replace(head.patches, coef=rng.permutation(head.patches.coef))
-    return _mean_correlation(
-        [(head.read(t)[1], other.logit(t.patches)) for t in (features.tokens([view])[0] for view in views)]
-    )
+    other = replace(head, patches=replace(head.patches, weights=rng.permutation(head.patches.weights)))
+    seen = features.tokens(views)
+    return _mean_correlation([(head.read(tokens)[1], other.read(tokens)[1]) for tokens in seen])
 
 
 def shuffled_backbone(

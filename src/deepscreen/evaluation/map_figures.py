@@ -1,6 +1,6 @@
 """How well heatmaps show the right place, on the grid of patches that they are computed on.
 
-A mask says which share of each patch was made; a map gives each patch one log-odds. Pixels of a patch share its value.
+A mask says which share of each patch was made; a map gives each patch its heat, log(1 + odds), which its pixels share.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from deepscreen.detectors.linear_head import FloatArray
+from deepscreen.evidence.scale import WARM
+from deepscreen.training.map_fit import MOST_WARM_SHARE
 
-WARM_LOGIT = 1.0  # where the fixed colour scale is amber; the fixed threshold of IoU too
-MOST_WARM_SHARE = 0.02  # of an untouched photograph
 HIT_SHARE = 0.5  # of the hottest patch that was made: the pointing game
 DECIMALS = 3
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ReadMap:
-    """``logits`` (196,) of a view's patches, and the share (196,) of each patch that was made."""
+    """``heat`` (196,) of a view's patches, and the share (196,) of each patch that was made."""
 
     maker: str
-    logits: FloatArray
+    heat: FloatArray
     mask: NDArray[np.float32]
 
     @property
@@ -35,16 +35,16 @@ class ReadMap:
         return 0 < float(self.mask.mean()) < 1
 
 
-def pixel_auc(logits: FloatArray, mask: NDArray[np.float32]) -> float:
+def pixel_auc(heat: FloatArray, mask: NDArray[np.float32]) -> float:
     """AUC of pixels, made against untouched; of one picture, or of many put together (n, 196)."""
-    values, made = np.asarray(logits).ravel(), np.asarray(mask, dtype=np.float64).ravel()
+    values, made = np.asarray(heat).ravel(), np.asarray(mask, dtype=np.float64).ravel()
     labels = np.repeat([1, 0], len(values))
     return float(roc_auc_score(labels, np.tile(values, 2), sample_weight=np.concatenate([made, 1 - made])))
 
 
-def iou(logits: FloatArray, mask: NDArray[np.float32]) -> float:
+def iou(heat: FloatArray, mask: NDArray[np.float32]) -> float:
     """Made and warm pixels, over pixels that are either."""
-    warm = logits > WARM_LOGIT
+    warm = heat > WARM
     made = float(mask.sum())
     return float(mask[warm].sum()) / max(made + float((1 - mask[warm]).sum()), 1e-9)
 
@@ -54,12 +54,12 @@ def map_figures(maps: Sequence[ReadMap]) -> dict[str, Any]:
     judged = [one for one in maps if one.has_both]
     if not judged:
         return {"n": 0}
-    aucs = [pixel_auc(one.logits, one.mask) for one in judged]
+    aucs = [pixel_auc(one.heat, one.mask) for one in judged]
     figures = {
         "pixel_auc": float(np.mean(aucs)),
-        "pixel_auc_pooled": pixel_auc(np.stack([o.logits for o in judged]), np.stack([o.mask for o in judged])),
-        "iou": float(np.mean([iou(one.logits, one.mask) for one in judged])),
-        "pointing": float(np.mean([one.mask[int(one.logits.argmax())] > HIT_SHARE for one in judged])),
+        "pixel_auc_pooled": pixel_auc(np.stack([o.heat for o in judged]), np.stack([o.mask for o in judged])),
+        "iou": float(np.mean([iou(one.heat, one.mask) for one in judged])),
+        "pointing": float(np.mean([one.mask[int(one.heat.argmax())] > HIT_SHARE for one in judged])),
         # What a map that knows nothing would hit.
         "pointing_by_chance": float(np.mean([(one.mask > HIT_SHARE).mean() for one in judged])),
     }
@@ -77,7 +77,7 @@ def warmth(untouched: Sequence[FloatArray]) -> dict[str, Any]:
     """Share of warm pixels in untouched photographs, and how many keep to the limit."""
     if not untouched:
         return {"n": 0}
-    shares = np.array([float((logits > WARM_LOGIT).mean()) for logits in untouched])
+    shares = np.array([float((heat > WARM).mean()) for heat in untouched])
     figures = {
         "warm_share_mean": float(shares.mean()),
         "warm_share_p95": float(np.percentile(shares, 95)),

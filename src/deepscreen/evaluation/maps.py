@@ -2,70 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deepscreen.detectors.linear_head import LinearHead
+from deepscreen.detectors.linear_head import FloatArray
+from deepscreen.detectors.patch_head import PatchHead
 from deepscreen.detectors.views import whole_view
 from deepscreen.evaluation.map_figures import ReadMap, by_maker, warmth
-from deepscreen.evaluation.map_heads import AS_FITTED, GROUPS, N_FOLDS, Taught, part_of, teach, with_makers
-from deepscreen.training.fit_image import fold_of
 from deepscreen.training.image_features import ViewFeatures, load_pixels
-from deepscreen.training.labelled import LabelledFile, item_rng
+from deepscreen.training.labelled import LabelledFile
+from deepscreen.training.map_fit import (
+    FITTED_BLENDS,
+    PARTS,
+    UNTOUCHED,
+    MapLessons,
+    part_of,
+    settled,
+    untouched_views,
+    warmest,
+    without_group,
+)
 from deepscreen.training.view_fit import ReadViews
 from deepscreen.training.view_geometry import to_grid
 
 EXTERNAL = "external masks"
-FITTED_MAKERS = GROUPS["self"]  # those that `fit image` uses
+UNLIFTED = -np.inf  # a view's log-odds that lift no map
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class MapData:
-    """Pictures in folds of whole sources; ``hosts``: bona fide ones of which manipulations were made."""
+    """One subject's views of pictures in folds of whole sources; ``view_logits``: held-out, by key."""
 
-    files: list[LabelledFile]
+    files: Sequence[LabelledFile]
     folds: NDArray[np.int64]
-    hosts: list[LabelledFile]
-    read: ReadViews
-    made: ReadViews
+    subject: str
+    views: ReadViews
+    view_logits: Mapping[str, float]
 
-    @classmethod
-    def of(cls, files: Sequence[LabelledFile], read: ReadViews, made: ReadViews, n_hosts: int, seed: int) -> MapData:
-        """``n_hosts``: drawn by hash."""
-        bona_fide = [file for file in files if file.label == 0]
-        drawn = sorted(bona_fide, key=lambda f: item_rng(f.key, "map host", seed).random())[:n_hosts]
-        return cls(list(files), fold_of(files) % N_FOLDS, drawn, read, made)
-
-    @property
-    def fold_by_key(self) -> dict[str, int]:
-        """The fold of each file."""
-        return {file.key: int(fold) for file, fold in zip(self.files, self.folds, strict=True)}
+    @cached_property
+    def untouched(self) -> list[tuple[int, ViewFeatures]]:
+        """Honest photographs as they are, and their folds."""
+        pairs = zip(self.files, self.folds, strict=True)
+        return [(int(fold), v) for file, fold in pairs for v in untouched_views(file, self.subject, self.views)]
 
 
-def map_report(data: MapData, subject: str, *, seed: int) -> dict[str, Any]:
-    """Figures of both recipes on the views of *subject*: patches taught as `fit image` does, and with makers added."""
-    taught = teach(data.files, data.folds, subject, data.read, data.hosts, data.made, seed=seed)
-    report = {
-        "as_fitted": by_maker(list(_as_fitted(data, subject, taught))),
-        "with_makers": by_maker(list(_with_makers(data, subject, taught))),
-    }
-    for name, parts in (("as_fitted", AS_FITTED), ("with_makers", with_makers(None))):
-        heads = {fold: taught.head(parts, fold) for fold in range(N_FOLDS)}
-        untouched, external = [], []
-        for file, fold in zip(data.files, data.folds, strict=True):
-            view = _base(data, file, subject) if file.label == 0 or file.mask_path else None
-            if view is None:
-                continue
-            logits = heads[int(fold)].logit(view.patches)
-            if file.label == 0:
-                untouched.append(logits)
-            elif subject == "whole":
-                external.append(ReadMap(file.kind, logits, external_mask(file)))
-        report[name] |= {"untouched": warmth(untouched), EXTERNAL: by_maker(external)}
+def map_report(data: MapData, *, seed: int) -> dict[str, Any]:
+    """Each maker by heads that saw nothing of its group nor of the source; photographs and masks from elsewhere by
+    heads that saw all makers and nothing of the source."""
+    lessons = MapLessons.of(data.files, data.folds, data.subject, data.views, seed=seed)
+    heads = _settled_heads(data, lessons, PARTS)
+    untouched = [heads[fold].heat(v.patches, data.view_logits[v.key]) for fold, v in data.untouched]
+    report = by_maker(list(_made(data, lessons))) | {"untouched": warmth(untouched)}
+    if data.subject == "whole":
+        report[EXTERNAL] = by_maker(list(_external(data, heads)))
     return report
 
 
@@ -78,29 +72,35 @@ def external_mask(file: LabelledFile) -> NDArray[np.float32]:
     return to_grid(share)
 
 
-def _as_fitted(data: MapData, subject: str, taught: Taught) -> Iterator[ReadMap]:
-    """All makers that `fit image` does not use."""
-    heads, fold_by_key = {fold: taught.head(AS_FITTED, fold) for fold in range(N_FOLDS)}, data.fold_by_key
-    for host in data.hosts:
-        head = heads[fold_by_key[host.key]]
-        for view in data.made(host):
-            if view.subject == subject and view.mask is not None and view.variant not in FITTED_MAKERS:
-                yield ReadMap(view.variant, head.logit(view.patches), view.mask)
+def _settled_heads(data: MapData, lessons: MapLessons, parts: Collection[str]) -> dict[int, PatchHead]:
+    """By fold: fitted without it, and as low as honest photographs of the other folds ask for."""
+    folds = [int(fold) for fold in np.unique(data.folds)]
+    heads = {fold: lessons.head(parts, without_fold=fold) for fold in folds}
+    peaks = [warmest(heads[fold].heat(view.patches, UNLIFTED)) for fold, view in data.untouched]
+    logits = [data.view_logits[view.key] for _, view in data.untouched]
+    own = np.array([fold for fold, _ in data.untouched])
+    return {fold: settled(heads[fold], *(_others(values, own != fold) for values in (peaks, logits))) for fold in folds}
 
 
-def _with_makers(data: MapData, subject: str, taught: Taught) -> Iterator[ReadMap]:
-    """All makers, each by a head that was fitted without its group."""
-    heads: dict[tuple[str, int], LinearHead] = {}
-    fold_by_key = data.fold_by_key
-    for host in data.hosts:
-        for view in data.made(host):
-            if view.subject != subject or view.mask is None:
+def _others(values: Sequence[float], chosen: NDArray[np.bool_]) -> FloatArray:
+    return np.asarray(values, dtype=np.float64)[chosen]
+
+
+def _made(data: MapData, lessons: MapLessons) -> Iterator[ReadMap]:
+    heads: dict[str, dict[int, PatchHead]] = {}
+    for file, fold in zip(data.files, data.folds, strict=True):
+        for view in data.views(file) if file.label == 0 else ():
+            group = part_of(view.variant)
+            if view.subject != data.subject or view.mask is None or group in (FITTED_BLENDS, UNTOUCHED):
                 continue
-            key = (part_of(view.variant), fold_by_key[host.key])
-            if key not in heads:
-                heads[key] = taught.head(with_makers(key[0]), key[1])
-            yield ReadMap(view.variant, heads[key].logit(view.patches), view.mask)
+            if group not in heads:
+                heads[group] = _settled_heads(data, lessons, without_group(group))
+            yield ReadMap(view.variant, heads[group][int(fold)].heat(view.patches, UNLIFTED).ravel(), view.mask)
 
 
-def _base(data: MapData, file: LabelledFile, subject: str) -> ViewFeatures | None:
-    return next((v for v in data.read(file) if v.subject == subject and v.variant == "base"), None)
+def _external(data: MapData, heads: Mapping[int, PatchHead]) -> Iterator[ReadMap]:
+    for file, fold in zip(data.files, data.folds, strict=True):
+        for view in data.views(file) if file.mask_path else ():
+            if view.subject == data.subject and view.variant == "base":
+                heat = heads[int(fold)].heat(view.patches, UNLIFTED)
+                yield ReadMap(file.kind, heat.ravel(), external_mask(file))

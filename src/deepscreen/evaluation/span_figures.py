@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from deepscreen.evidence.timeline import suspicious_spans
 TOLERANCE_SECONDS = 0.5
 MOST_FALSE_SPANS = 0.05  # per untouched clip
 RATE_DECIMALS = 3
+Spans = Sequence[TimelinePoint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,31 +25,35 @@ class ReadCase:
 
     case: SpanCase
     moments: tuple[TimelinePoint, ...]
+    interruptions: tuple[TimelinePoint, ...] = ()  # findings: stretches that interrupt their shot, without a score
 
     def spans(self, threshold: float) -> tuple[TimelinePoint, ...]:
         """Stretches beyond *threshold*."""
         return suspicious_spans(self.moments, threshold_logit=threshold)
 
-    def is_found(self, threshold: float) -> bool:
-        """Whether a span begins and ends within half a second of the manipulated one."""
+    def is_found(self, spans: Spans) -> bool:
+        """Whether one of *spans* begins and ends within half a second of the manipulated one."""
         start, end = self.case.start_seconds, self.case.end_seconds
         return any(
             abs(s.start_seconds - start) <= TOLERANCE_SECONDS and abs(s.end_seconds - end) <= TOLERANCE_SECONDS
-            for s in self.spans(threshold)
+            for s in spans
         )
 
-    def is_touched(self, threshold: float) -> bool:
-        """Whether a span overlaps the manipulated one at all."""
+    def is_touched(self, spans: Spans) -> bool:
+        """Whether one of *spans* overlaps the manipulated one at all."""
         start, end = self.case.start_seconds, self.case.end_seconds
-        return any(s.start_seconds < end and s.end_seconds > start for s in self.spans(threshold))
+        return any(s.start_seconds < end and s.end_seconds > start for s in spans)
 
 
 def span_figures(cases: Sequence[ReadCase], policy_threshold: float) -> dict[str, Any]:
-    """Rates at the verdict policy's threshold, and at thresholds chosen for few false spans on the other folds."""
+    """Rates of spans at the verdict policy's threshold, of spans at thresholds chosen for few false ones on the other
+    folds, and of the findings that a shot is interrupted."""
     chosen = {fold: _threshold([c for c in cases if c.case.fold != fold]) for fold in {c.case.fold for c in cases}}
+    few = _rates(cases, lambda c: c.spans(chosen[c.case.fold]))
     return {
-        "at_policy_threshold": _rates(cases, dict.fromkeys(chosen, policy_threshold)),
-        "at_few_false_spans": _rates(cases, chosen) | {"most_false_spans_per_clip": MOST_FALSE_SPANS},
+        "at_policy_threshold": _rates(cases, lambda c: c.spans(policy_threshold)),
+        "at_few_false_spans": few | {"most_false_spans_per_clip": MOST_FALSE_SPANS},
+        "interrupted_shots": _rates(cases, lambda c: c.interruptions),
     }
 
 
@@ -64,26 +69,25 @@ def _threshold(cases: Sequence[ReadCase]) -> float:
     return lowest
 
 
-def _rates(cases: Sequence[ReadCase], thresholds: dict[int, float]) -> dict[str, Any]:
-    untouched = [c for c in cases if c.case.is_untouched]
-    false = [len(c.spans(thresholds[c.case.fold])) for c in untouched]
+def _rates(cases: Sequence[ReadCase], spans_of: Callable[[ReadCase], Spans]) -> dict[str, Any]:
+    false = [len(spans_of(c)) for c in cases if c.case.is_untouched]
     altered = [c for c in cases if not c.case.is_untouched]
     makers = sorted({c.case.maker for c in altered})
     return {
-        "n_untouched": len(untouched),
+        "n_untouched": len(false),
         "false_spans_per_untouched_clip": round(sum(false) / len(false), RATE_DECIMALS) if false else None,
-        "untouched_clips_with_a_span": _share([count > 0 for count in false]),
-        "found": _found(altered, thresholds),
-        "by_maker": {maker: _found([c for c in altered if c.case.maker == maker], thresholds) for maker in makers},
+        "untouched_clips_with_a_span": share([count > 0 for count in false]),
+        "found": _found(altered, spans_of),
+        "by_maker": {maker: _found([c for c in altered if c.case.maker == maker], spans_of) for maker in makers},
     }
 
 
-def _found(cases: Sequence[ReadCase], thresholds: dict[int, float]) -> dict[str, Any]:
-    exact = _share([c.is_found(thresholds[c.case.fold]) for c in cases])
-    return exact | {"touched": _share([c.is_touched(thresholds[c.case.fold]) for c in cases])["rate"]}
+def _found(cases: Sequence[ReadCase], spans_of: Callable[[ReadCase], Spans]) -> dict[str, Any]:
+    exact = share([c.is_found(spans_of(c)) for c in cases])
+    return exact | {"touched": share([c.is_touched(spans_of(c)) for c in cases])["rate"]}
 
 
-def _share(hits: Sequence[bool]) -> dict[str, Any]:
+def share(hits: Sequence[bool]) -> dict[str, Any]:
     """A rate with its exact interval (Clopper and Pearson, which takes clips as independent)."""
     n, k = len(hits), sum(hits)
     if not n:

@@ -7,17 +7,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from deepscreen.detectors.clip_features import ClipFeatures
-from deepscreen.detectors.contract import ClipSample, FrameSample, Scored
-from deepscreen.detectors.linear_head import LinearHead
+from deepscreen.detectors.contract import ClipSample, FrameSample, Scored, TimelinePoint
 from deepscreen.detectors.video_clip import VideoClip
 from deepscreen.detectors.video_head import VideoHead
-from deepscreen.detectors.view_head import ViewHead
 from deepscreen.evaluation.span_cases import SpanCase
 from deepscreen.evaluation.span_figures import ReadCase
 from deepscreen.faces import FaceLocator, FaceTracker
+from deepscreen.findings.interruption import INTERRUPTED_SHOT
 from deepscreen.media.intake import Intake, take_in
 from deepscreen.media.samples import SamplingPlan
 from deepscreen.media.sandbox import Decoder
@@ -26,7 +23,6 @@ from deepscreen.settings import Limits
 from deepscreen.training.clip_moments import fit_moments, moment_peaks
 from deepscreen.training.fit_video import HeldOutVideo, VideoData, fold_head
 from deepscreen.training.video_features import VideoFeatureCache
-from deepscreen.training.view_fit import class_only
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -38,9 +34,8 @@ class FoldMethod:
 
 
 def fold_methods(data: VideoData, held: HeldOutVideo, videos: VideoFeatureCache) -> dict[int, FoldMethod]:
-    """By fold. The heads have no maps."""
-    no_map = ViewHead(LinearHead(np.zeros(1), np.ones(1), np.zeros(1), 0.0), class_only(), class_only())
-    heads = {fold: fold_head(held, fold, no_map, no_map) for fold in held.heads}
+    """By fold."""
+    heads = {fold: fold_head(held, fold) for fold in held.heads}
     views = [videos.features(clip) for clip in data.clips.files]
     peaks = moment_peaks(data.clips.files, data.clips.folds, views, heads)
     return {fold: FoldMethod(head, fit_moments(peaks, peaks.folds != fold)) for fold, head in heads.items()}
@@ -60,7 +55,7 @@ class SpanReader:
             raise ValueError(f"{case.host}: {case.maker}: {outcome.detail}; made clips can be scored")
         slope, offset = method.moments.slope / LN10, method.moments.offset / LN10
         moments = tuple(replace(point, spoof_logit=slope * point.spoof_logit + offset) for point in outcome.moments)
-        return ReadCase(case, moments)
+        return ReadCase(case, moments, interruptions_in(self._folder / case.file, self._decoder))
 
     def _sample(self, case: SpanCase) -> ClipSample:
         intake = take_in(self._folder / case.file, limits=self._limits)
@@ -81,3 +76,10 @@ def read_cases(cases: Sequence[SpanCase], reader: SpanReader, methods: Mapping[i
     """Each case by the method of its fold."""
     for case in cases:
         yield reader.read(case, methods[case.fold])
+
+
+def interruptions_in(clip: Path, decoder: Decoder) -> tuple[TimelinePoint, ...]:
+    """Stretches of which the findings on a clip say that they interrupt their shot."""
+    found = decoder.inspect(take_in(clip, limits=Limits()))
+    facts = [one.facts for one in found if one.code == INTERRUPTED_SHOT]
+    return tuple(TimelinePoint(float(f["start_seconds"]), float(f["end_seconds"]), 0.0) for f in facts)

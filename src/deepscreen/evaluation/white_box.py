@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from deepscreen.detectors.clip_features import CLASS_BLOCKS, PATCH_BLOCKS
+from deepscreen.detectors.clip_features import CLASS_BLOCKS
 from deepscreen.detectors.kernel_head import ClassHead
 from deepscreen.detectors.linear_head import LinearHead
 from deepscreen.detectors.nets.clip import MEAN, STD, ClipBlock, ClipEmbeddings
-from deepscreen.detectors.view_head import TOP_SHARE, ViewHead
+from deepscreen.detectors.view_head import ViewHead
 from deepscreen.media.samples import Pixels
 from deepscreen.weights.store import VerifiedWeights, load_tensors
 
@@ -41,10 +41,7 @@ class WhiteBox:
             state = block(state)
             states[number] = state
         classes = torch.cat([states[b][0, 0] for b in CLASS_BLOCKS])
-        patches = _linear(self._head.patches, torch.cat([states[b][0, 1:] for b in PATCH_BLOCKS], dim=1))
-        top = patches.topk(max(1, round(TOP_SHARE * len(patches)))).values
-        parts = torch.stack([class_logit(self._head.classes, classes), patches.mean(), top.mean()])
-        return _linear(self._head.pool, parts)
+        return class_logit(self._head.classes, classes)
 
     def attacked(self, view: Pixels, *, bound: float, towards_spoof: bool) -> Pixels:
         """A view of which no value differs by more than *bound* (of 255), pushed one way."""

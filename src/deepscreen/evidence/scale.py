@@ -17,6 +17,7 @@ from deepscreen.media.samples import Pixels
 
 SCALE_LOW = -4.0
 SCALE_HIGH = 4.0
+WARM = 1.0  # from here on a place is called warm: the first full colour of the scale
 SCALE_UNIT = "log-odds for synthetic or manipulated"
 
 LEVELS = 256

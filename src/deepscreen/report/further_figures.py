@@ -7,13 +7,13 @@ from typing import Any
 
 Rows = dict[str, dict[str, Any]]
 
-SPANS, MAPS = "spans", "maps"
+SPANS, MAPS, ATTACKS = "spans", "maps", "attacks"
 THRESHOLDS = {
     "at_policy_threshold": "at the log10 LR from which a span is reported",
+    "interrupted_shots": "by the finding that a shot is interrupted",
     "at_few_false_spans": "at few false spans, by a threshold of the other folds",
 }
 SUBJECTS = {"image_clip": "whole picture", "face_clip": "face crop"}
-RECIPES = {"as_fitted": "as shipped", "with_makers": "taught by the other makers too"}
 MAP_FIGURES = ("pixel_auc", "iou", "pointing", "pointing_by_chance", "n")
 WARMTH_FIGURES = ("pictures_within_limit", "n")
 
@@ -26,6 +26,9 @@ def further_tables(further: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[s
     if MAPS in further:
         command = "deepscreen evaluate-maps --manifest PICTURES --cache CACHE --out OUT"
         yield "Where heatmaps point", command, _map_rows(further[MAPS])
+    if ATTACKS in further:
+        command = "deepscreen evaluate-attacks --manifest PICTURES --out OUT"
+        yield "Attacked, recaptured, passed on", command, _attack_rows(further[ATTACKS])
 
 
 def _span_rows(report: Mapping[str, Any]) -> Rows:
@@ -42,6 +45,9 @@ def _span_rows(report: Mapping[str, Any]) -> Rows:
                 "n": share["n"],
             }
         rows[f"all makers, {words}"]["false_spans_per_untouched_clip"] = part["false_spans_per_untouched_clip"]
+    honest = report["honest_clips_said_to_be_interrupted"]
+    named = {"rate": "found", "low": "found_low", "high": "found_high", "n": "n"}
+    rows["bona fide clips as they are, said to be interrupted"] = {named[key]: honest[key] for key in named}
     return rows
 
 
@@ -49,12 +55,23 @@ def _map_rows(report: Mapping[str, Any]) -> Rows:
     """Manipulations by makers, and of sources, that the patch head did not see; and untouched photographs."""
     rows: Rows = {}
     for detector, subject in SUBJECTS.items():
-        for key, words in RECIPES.items():
-            part = report[detector][key]
-            judged = {"all makers": part, **part["by_maker"], "masks from elsewhere": part["external masks"]}
-            for maker, figures in judged.items():
-                if figures["n"]:
-                    rows[f"{subject}, {words}: {maker}"] = {name: figures[name] for name in MAP_FIGURES}
-            if part["untouched"]["n"]:
-                rows[f"{subject}, {words}: untouched"] = {name: part["untouched"][name] for name in WARMTH_FIGURES}
+        part = report[detector]
+        judged = {"all makers": part, **part["by_maker"], "masks from elsewhere": part.get("external masks", {"n": 0})}
+        for maker, figures in judged.items():
+            if figures["n"]:
+                rows[f"{subject}: {maker}"] = {name: figures[name] for name in MAP_FIGURES}
+        if part["untouched"]["n"]:
+            rows[f"{subject}: untouched"] = {name: part["untouched"][name] for name in WARMTH_FIGURES}
+    return rows
+
+
+def _attack_rows(report: Mapping[str, Any]) -> Rows:
+    """Pictures of the release split, by each head alone; who has the open weights can move a score as they like."""
+    rows: Rows = {}
+    for detector, subject in SUBJECTS.items():
+        part = report[detector]
+        counts = {"n_bona_fide": part["n_bona_fide"], "n_spoof": part["n_spoof"]}
+        for name, figures in part["conditions"].items():
+            known = {key: value for key, value in figures.items() if value is not None}
+            rows[f"{subject}: {name}"] = known | counts
     return rows

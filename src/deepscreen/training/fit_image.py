@@ -6,7 +6,7 @@ or calibrated on; it is scored once by the finished heads, and its figures stand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,22 +21,19 @@ from deepscreen.scoring.calibration import DEFAULT_STRATUM, Calibration
 from deepscreen.scoring.calibration_fit import fit_stratum
 from deepscreen.training.artefacts import Artefacts
 from deepscreen.training.fit_gate import DRAWN_HERE, GATE_KINDS, fit_gate
+from deepscreen.training.forged_features import ForgedFeatures
 from deepscreen.training.image_features import FeatureCache, ViewFeatures
 from deepscreen.training.image_fusion import choose_fusion
 from deepscreen.training.image_report import Folds, detector_report
 from deepscreen.training.labelled import LabelledFile, read_manifest
-from deepscreen.training.view_fit import (
-    HeldOut,
-    ReadViews,
-    collect,
-    fit_view_head,
-    gather_moments,
-)
+from deepscreen.training.map_fit import fit_map
+from deepscreen.training.view_fit import HeldOut, ReadViews, collect, fit_classes, hold_out_classes
 
 N_FOLDS = 6
 SUBJECTS = {"image_clip": "whole", "face_clip": "face"}
 HEAD_NAMES = {"image_clip": "head-image", "face_clip": "head-face"}
 HoldOut = Literal["source", "generator"]
+ForgedCache = Callable[[Sequence[LabelledFile]], ForgedFeatures]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -47,13 +44,17 @@ class Fitted:
     held_out: HeldOut
 
 
-def fit_image(manifest: Path, artefacts: Artefacts, cache: FeatureCache, *, seed: int) -> None:
-    """Writes heads, calibrations, fusion and reports of both picture detectors into *artefacts*."""
+def fit_image(manifest: Path, artefacts: Artefacts, cache: FeatureCache, forged: ForgedCache, *, seed: int) -> None:
+    """Writes heads, calibrations, fusion and reports of both picture detectors into *artefacts*.
+
+    *forged*: gives the features of what is made of the files that it is called with.
+    """
     files = read_manifest(manifest)
     usable = [file for file in files if file.kind not in GATE_KINDS]
     development = [file for file in usable if not is_release_split(file.source)]
     release = [file for file in usable if is_release_split(file.source)]
-    fitted = {name: fit_subject(development, subject, cache, seed=seed) for name, subject in SUBJECTS.items()}
+    views = map_views(cache, forged(development))
+    fitted = {name: fit_subject(development, subject, cache, views, seed=seed) for name, subject in SUBJECTS.items()}
     folds = Folds(_fold_by_key(development, "source"), _fold_by_key(development, "generator"))
     gate, gate_figures = fit_gate(files, cache.base, cache.drawn(DRAWN_HERE))
     beside: dict[str, dict[str, NDArray[Any]]] = {"image_clip": gate.arrays(GATE_PREFIX)}
@@ -73,24 +74,20 @@ def fit_image(manifest: Path, artefacts: Artefacts, cache: FeatureCache, *, seed
     artefacts.write_report("image_fusion", choice.report)
 
 
-def fit_subject(files: Sequence[LabelledFile], subject: str, cache: FeatureCache, *, seed: int) -> Fitted:
-    """The head on the views of *subject* of all *files*, and their source-held-out logits."""
-    return fit_on_folds(files, fold_of(files), subject, cache.features, stressed=cache.stressed, seed=seed)
-
-
-def fit_on_folds(
-    files: Sequence[LabelledFile],
-    folds: NDArray[np.int64],
-    subject: str,
-    read: ReadViews,
-    *,
-    stressed: ReadViews,
-    seed: int,
+def fit_subject(
+    files: Sequence[LabelledFile], subject: str, cache: FeatureCache, views: ReadViews, *, seed: int
 ) -> Fitted:
-    """The head on all *files*, and the logits that each fold got from a head fitted on the others."""
-    rows = collect(files, folds, subject, read)
-    moments = gather_moments(files, folds, rows, subject, read, seed=seed)
-    return Fitted(*fit_view_head(rows, moments, subject, stressed=stressed))
+    """The head on the views of *subject* of all *files*, and their source-held-out logits. *views*: teach the map."""
+    folds = fold_of(files)
+    rows = collect(files, folds, subject, cache.features)
+    held = hold_out_classes(rows, subject, stressed=cache.stressed)
+    patches = fit_map(files, folds, subject, views, held.spoof_logits[held.labels == 0], seed=seed)
+    return Fitted(ViewHead(fit_classes(rows, np.ones(len(rows.labels), dtype=bool)), patches), held)
+
+
+def map_views(cache: FeatureCache, forged: ForgedFeatures) -> ReadViews:
+    """What teaches maps, file by file: pictures, and what was made of them."""
+    return lambda file: [*cache.features(file), *forged.features(file)]
 
 
 def fold_of(files: Sequence[LabelledFile], *, hold_out: HoldOut = "source") -> NDArray[np.int64]:

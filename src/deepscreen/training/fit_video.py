@@ -1,14 +1,14 @@
 """Fits ``video_clip``: its heads on clips and pictures, its votes and its calibration on held-out clips.
 
 Split by source and group, never by file, with a fixed fifth of the sources kept for releases. Clips have no masks, so
-the frame's map is learnt from pictures. The map of a face is that of ``face_clip``; faces of pictures teach a linear
-head of their own, fitted without the sources of the clips that it scores.
+the maps are those of the picture detectors. Faces of pictures teach a linear head of their own, fitted without the
+sources of the clips that it scores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from deepscreen.detectors.contract import MOMENT_STRATUM
 from deepscreen.detectors.linear_head import FloatArray
+from deepscreen.detectors.patch_head import PatchHead
 from deepscreen.detectors.video_head import NO_FACE, WITH_FACE, VideoHead
 from deepscreen.detectors.view_head import ViewHead
 from deepscreen.evaluation.protocols import is_release_split
@@ -39,10 +40,20 @@ from deepscreen.training.fit_gate import GATE_KINDS
 from deepscreen.training.fit_image import fold_of
 from deepscreen.training.image_features import FeatureCache
 from deepscreen.training.labelled import LabelledFile, read_manifest
-from deepscreen.training.patch_ridge import fit_patches
+from deepscreen.training.map_fit import NOT_LIFTED_SHARE
 from deepscreen.training.video_features import VideoFeatureCache
 from deepscreen.training.video_report import ScoredClips, Stressed, report
-from deepscreen.training.view_fit import PATCH_RIDGE, Rows, class_only, collect, gather_moments
+from deepscreen.training.view_fit import Rows, collect
+
+BLANK = PatchHead(np.zeros(1), 0.0, np.inf)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ClipMaps:
+    """What draws the maps of a whole frame and of a face; no part of any log-odds."""
+
+    frame: PatchHead
+    face: PatchHead
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -68,17 +79,16 @@ class HeldOutVideo:
 
 def fit_video(
     manifest: Path, pictures: Path, artefacts: Artefacts, images: FeatureCache, videos: VideoFeatureCache,
-    face_head: ViewHead, *, seed: int,
+    maps: ClipMaps,
 ) -> None:  # fmt: skip
-    """Writes the clip head, its calibration and its report into *artefacts*."""
+    """Writes the clip head, its calibration and its report into *artefacts*. *maps*: of the picture detectors."""
     data = read_data(manifest, pictures, images, videos)
     held = hold_out(data)
-    head = _final_head(data, held, images, face_head, seed=seed)
+    head = _final_head(data, held, maps)
     sha256 = artefacts.write_head("head-video", head.arrays())
-    shas = f"{sha256}+{artefacts.head_sha256('head-face')}"
-    peaks = held_out_peaks(data, held, videos, head)
+    peaks = held_out_peaks(data, held, videos)
     moments = fit_moments(peaks, np.ones(len(peaks.values), dtype=bool))
-    calibration = Calibration("video_clip", shas, _strata(data.clips, held) | {MOMENT_STRATUM: moments})
+    calibration = Calibration("video_clip", sha256, _strata(data.clips, held) | {MOMENT_STRATUM: moments})
     artefacts.write_calibration(calibration)
     released = [clip for clip in read_manifest(manifest) if is_release_split(clip.source)]
     clips = data.clips
@@ -115,34 +125,32 @@ def hold_out(data: VideoData) -> HeldOutVideo:
     return HeldOutVideo(heads, votes, parts, voted(votes, parts, folds), voted(votes, without_faces(parts), folds))
 
 
-def held_out_peaks(data: VideoData, held: HeldOutVideo, videos: VideoFeatureCache, whole: VideoHead) -> Peaks:
-    """How much moments of clips stand out to the heads of their fold; of *whole* only the maps have a part."""
-    heads = {fold: fold_head(held, fold, whole.frame, whole.face) for fold in held.heads}
+def held_out_peaks(data: VideoData, held: HeldOutVideo, videos: VideoFeatureCache) -> Peaks:
+    """How much moments of clips stand out to the heads of their fold."""
+    heads = {fold: fold_head(held, fold) for fold in held.heads}
     views = [videos.features(clip) for clip in data.clips.files]
     return moment_peaks(data.clips.files, data.clips.folds, views, heads)
 
 
-def fold_head(held: HeldOutVideo, fold: int, frame: ViewHead, face: ViewHead) -> VideoHead:
-    """The whole head of a fold. *frame* and *face* give what has no part in any logit: patches and pools of maps."""
-    return _joined(held.heads[fold], held.votes[fold], frame, face)
+def fold_head(held: HeldOutVideo, fold: int) -> VideoHead:
+    """The whole head of a fold, for log-odds; its maps are blank."""
+    return _joined(held.heads[fold], held.votes[fold], ClipMaps(BLANK, BLANK))
 
 
-def _final_head(
-    data: VideoData, held: HeldOutVideo, images: FeatureCache, face_head: ViewHead, *, seed: int
-) -> VideoHead:
+def _final_head(data: VideoData, held: HeldOutVideo, maps: ClipMaps) -> VideoHead:
     everything = np.ones(len(data.clips.files), dtype=bool)
     heads = fit_heads(data.clips, data.faces, everything, np.ones(len(data.faces.labels), dtype=bool))
     votes = fit_votes(data.clips, held.parts, everything)
-    rows = collect(data.stills, data.still_folds, "whole", images.features)
-    moments = gather_moments(data.stills, data.still_folds, rows, "whole", images.features, seed=seed)
-    frame = ViewHead(heads.frame, fit_patches(list(moments.values()), ridge=PATCH_RIDGE), class_only())
-    return _joined(heads, votes, frame, face_head)
+    honest, faced = data.clips.labels == 0, data.clips.has_face
+    frame = replace(maps.frame, lifted_from=float(np.quantile(held.parts[honest, 0], NOT_LIFTED_SHARE)))
+    face = replace(maps.face, lifted_from=float(np.quantile(held.parts[honest & faced, 2], NOT_LIFTED_SHARE)))
+    return _joined(heads, votes, ClipMaps(frame, face))
 
 
-def _joined(heads: ClipHeads, votes: ClipVotes, frame: ViewHead, face: ViewHead) -> VideoHead:
+def _joined(heads: ClipHeads, votes: ClipVotes, maps: ClipMaps) -> VideoHead:
     return VideoHead(
-        frame=ViewHead(heads.frame, frame.patches, class_only()),
-        face=ViewHead(heads.face, face.patches, face.pool),
+        frame=ViewHead(heads.frame, maps.frame),
+        face=ViewHead(heads.face, maps.face),
         clip_face=heads.clip_face,
         face_vote=votes.face,
         vote_with_face=votes.with_face,

@@ -15,7 +15,7 @@ from deepscreen.detectors.clip_features import ClipFeatures
 from deepscreen.detectors.views import MIN_FACE_PX, whole_view
 from deepscreen.faces import FaceLocator
 from deepscreen.media.samples import Pixels
-from deepscreen.training.image_features import ViewFeatures, load_pixels, load_views, save_views
+from deepscreen.training.image_features import FeatureCache, ViewFeatures, load_pixels, load_views, save_views
 from deepscreen.training.labelled import LabelledFile, item_rng
 from deepscreen.training.launder import launder
 from deepscreen.training.makers.parts import Blend
@@ -26,8 +26,10 @@ from deepscreen.training.view_geometry import bounded, inner, landmarks_in_neigh
 # A backbone pass costs 0.15 s on two cores: each host goes to a few makers, drawn by hash, and each maker gets hosts of
 # nearly all sources.
 MAKERS_PER_SCENE, MAKERS_PER_FACE = 3, 3
+N_HOSTS = 400  # bona fide pictures that are manipulated, drawn by hash
 DONORS_TRIED = 4  # a picture without a face gives none
 TWIN = "twin"
+FORGED_NAME = "map-forgeries"  # of the folder of their features
 Maker = TypeVar("Maker")
 
 
@@ -44,12 +46,14 @@ class Forgery:
 class Forger:
     """Makes local manipulations of bona fide pictures; the same for the same seed and donors, whatever the order.
 
-    ``donors``: bona fide files of which others may get parts.
+    ``files``: their bona fide ones are hosts, some drawn by hash, and donors of parts to others.
     """
 
-    def __init__(self, locator: FaceLocator, donors: Sequence[LabelledFile], *, seed: int) -> None:
+    def __init__(self, locator: FaceLocator, files: Sequence[LabelledFile], *, seed: int) -> None:
         self._locator, self._seed = locator, seed
-        self._donors = [file for file in donors if file.label == 0]
+        self._donors = [file for file in files if file.label == 0]
+        by_hash = sorted(self._donors, key=lambda f: item_rng(f.key, "map host", seed).random())
+        self._host_keys = frozenset(file.key for file in by_hash[:N_HOSTS])
 
     @property
     def identity(self) -> str:
@@ -59,9 +63,13 @@ class Forger:
         counts = f"{MAKERS_PER_SCENE},{MAKERS_PER_FACE}"
         return hashlib.sha256(f"{self._seed}|{names}|{counts}|{keys}".encode()).hexdigest()
 
+    def is_host(self, file: LabelledFile) -> bool:
+        """Whether something is made of it."""
+        return file.key in self._host_keys
+
     def forgeries(self, file: LabelledFile) -> Iterator[Forgery]:
-        """All that is made of one file; nothing of a spoof."""
-        if file.label == 0:
+        """All that is made of one file; nothing of what is no host."""
+        if self.is_host(file):
             pixels = load_pixels(file.path)
             yield from self._scenes(file, bounded(pixels))
             yield from self._people(file, pixels)
@@ -134,8 +142,8 @@ class ForgedFeatures:
         folder.mkdir(parents=True, exist_ok=True)
 
     def features(self, file: LabelledFile) -> list[ViewFeatures]:
-        """One view a forgery, in the forger's order, ``variant`` being its maker; nothing of a spoof."""
-        if file.label:
+        """One view a forgery, in the forger's order, ``variant`` being its maker; nothing of what is no host."""
+        if not self.forger.is_host(file):
             return []
         name = hashlib.sha256(f"{self.forger.identity}|{self._clip.identity}|{file.key}".encode()).hexdigest()[:32]
         path = self._folder / f"{name}.npz"
@@ -146,3 +154,8 @@ class ForgedFeatures:
     def _features(self, file: LabelledFile, made: Forgery) -> ViewFeatures:
         mask, label = (None, 0) if made.maker == TWIN else (to_grid(made.mask), 1)
         return ViewFeatures.of(self._clip, made.view, file, made.maker, made.subject, label, mask)
+
+
+def forged_features(images: FeatureCache, cache: Path, files: Sequence[LabelledFile], *, seed: int) -> ForgedFeatures:
+    """Those of what is made of *files*, kept below *cache* beside those of the *images*."""
+    return ForgedFeatures(cache / FORGED_NAME, images.clip, Forger(images.locator, files, seed=seed))

@@ -90,7 +90,7 @@ class FeatureCache:
     """
 
     def __init__(self, folder: Path, clip: ClipFeatures, locator: FaceLocator, *, seed: int) -> None:
-        self._folder, self._clip, self.locator, self._seed = folder, clip, locator, seed
+        self._folder, self.clip, self.locator, self._seed = folder, clip, locator, seed
         folder.mkdir(parents=True, exist_ok=True)
 
     def features(self, file: LabelledFile) -> list[ViewFeatures]:
@@ -125,7 +125,7 @@ class FeatureCache:
     def _kept(
         self, part: str, file: LabelledFile, compute: Callable[[LabelledFile, Pixels], Iterator[ViewFeatures]]
     ) -> list[ViewFeatures]:
-        name = hashlib.sha256(f"{self._seed}|{self._clip.identity}|{part}|{file.key}".encode()).hexdigest()[:32]
+        name = hashlib.sha256(f"{self._seed}|{self.clip.identity}|{part}|{file.key}".encode()).hexdigest()[:32]
         path = self._folder / f"{name}.npz"
         if not path.exists():
             save_views(path, list(compute(file, load_pixels(file.path))))
@@ -133,7 +133,7 @@ class FeatureCache:
 
     def drawn(self, count: int) -> NDArray[np.float32]:
         """Class tokens (count, 6 * 768) of pictures that are no photographs, made and laundered here."""
-        name = hashlib.sha256(f"{self._seed}|{self._clip.identity}|drawn|{count}".encode()).hexdigest()[:32]
+        name = hashlib.sha256(f"{self._seed}|{self.clip.identity}|drawn|{count}".encode()).hexdigest()[:32]
         path = self._folder / f"{name}.npy"
         if not path.exists():
             np.save(path, np.stack([self._draw(number) for number in range(count)]))
@@ -141,7 +141,7 @@ class FeatureCache:
 
     def _draw(self, number: int) -> NDArray[np.float32]:
         rng = item_rng(f"drawn {number}", "gate", self._seed)
-        return self._clip.tokens([whole_view(launder(draw_non_photograph(rng), rng)).pixels])[0].classes.ravel()
+        return self.clip.tokens([whole_view(launder(draw_non_photograph(rng), rng)).pixels])[0].classes.ravel()
 
     def _base(self, file: LabelledFile, pixels: Pixels) -> Iterator[ViewFeatures]:
         yield self._view(file, "base", "whole", file.label, whole_view(pixels).pixels, None)
@@ -210,7 +210,7 @@ class FeatureCache:
         view: Pixels,
         mask: NDArray[np.float32] | None,
     ) -> ViewFeatures:
-        return ViewFeatures.of(self._clip, view, file, variant, subject, label, mask)
+        return ViewFeatures.of(self.clip, view, file, variant, subject, label, mask)
 
 
 def save_views(path: Path, views: Sequence[ViewFeatures]) -> None:

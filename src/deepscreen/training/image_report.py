@@ -21,13 +21,24 @@ from deepscreen.scoring.calibration import DEFAULT_STRATUM, LN10, Calibration
 from deepscreen.scoring.verdict import decide
 from deepscreen.settings import VerdictPolicy
 from deepscreen.training.labelled import LabelledFile
-from deepscreen.training.view_fit import WHOLLY_SYNTHETIC, HeldOut
+from deepscreen.training.view_fit import HeldOut
 
+GENERATED = frozenset(
+    {
+        "gan_face",
+        "gan_general",
+        "diffusion_face",
+        "diffusion_general",
+        "diffusion_video_frame",
+        "autoregressive_general",
+        "reenactment_talking_head",
+    }
+)
 FACE_MANIPULATION = frozenset({"faceswap", "reenactment", "face_edit", "face_morph"})
 LOCAL_EDITS = frozenset({"splice", "copy-move", "inpaint", "diffusion_edit"})
 FAMILIES: Mapping[str, frozenset[str] | None] = {
     "all": None,
-    "generated": WHOLLY_SYNTHETIC,
+    "generated": GENERATED,
     "face manipulated": FACE_MANIPULATION,
     "edited locally": LOCAL_EDITS,
 }

@@ -13,7 +13,7 @@ from deepscreen.detectors.linear_head import FloatArray
 from deepscreen.detectors.video_head import NO_FACE, WITH_FACE
 from deepscreen.evaluation.cross_calibration import cross_calibrated
 from deepscreen.evaluation.figures import FIGURE_DECIMALS, figure
-from deepscreen.evaluation.metrics import auc, cllr, cllr_min, ece
+from deepscreen.evaluation.metrics import auc, calibration_loss, cllr_min, ece
 from deepscreen.evaluation.protocols import source_weights
 from deepscreen.scoring.calibration import LN10, Calibration
 from deepscreen.training.labelled import LabelledFile
@@ -121,13 +121,16 @@ def _figures(
     sources = np.array(scored.sources)[chosen].tolist()
     figures = figure(labels, logits[chosen], sources, spoof_llrs=None if llrs is None else llrs[chosen])
     if llrs is not None and "auc" in figures:
-        figures |= _calibration_figures(labels, logits[chosen], llrs[chosen])
+        figures |= _calibration_figures(labels, llrs[chosen])
     return figures
 
 
-def _calibration_figures(labels: NDArray[np.int64], logits: FloatArray, llrs: FloatArray) -> dict[str, float]:
-    values = {"cllr_min": cllr_min(labels, logits), "ece": ece(labels, llrs)}
-    values["calibration_loss"] = cllr(labels, llrs) - values["cllr_min"]
+def _calibration_figures(labels: NDArray[np.int64], llrs: FloatArray) -> dict[str, float]:
+    values = {
+        "cllr_min": cllr_min(labels, llrs),
+        "calibration_loss": calibration_loss(labels, llrs),
+        "ece": ece(labels, llrs),
+    }
     return {name: round(value, FIGURE_DECIMALS) for name, value in values.items()}
 
 

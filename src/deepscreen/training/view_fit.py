@@ -1,4 +1,4 @@
-"""Fits a ``ViewHead`` (class tokens, and patches for the map) on cached views, with source-held-out logits."""
+"""Fits the class head of a ``ViewHead`` on cached views, with source-held-out logits; its map: see ``map_fit``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from deepscreen.detectors.kernel_head import KernelHead
 from deepscreen.detectors.linear_head import FloatArray, LinearHead
-from deepscreen.detectors.view_head import ViewHead
 from deepscreen.evaluation.protocols import source_weights
 from deepscreen.training.image_features import ViewFeatures
 from deepscreen.training.kernel_fit import fit_kernel
-from deepscreen.training.labelled import LabelledFile, item_rng
+from deepscreen.training.labelled import LabelledFile
 from deepscreen.training.launder import STRESSES
-from deepscreen.training.patch_ridge import FoldMoments, PatchMoments, fit_patches, patch_labels
 from deepscreen.training.weighted_logistic import fit_logistic
 
 # What a laundered copy weighs beside its original. On development folds copies of full weight ordered clean pictures
@@ -25,21 +23,6 @@ from deepscreen.training.weighted_logistic import fit_logistic
 # JPEG 50 cost 0.10 instead of 0.15.
 LAUNDERED_WEIGHT = 0.15
 CLASS_L2 = 300.0  # chosen on development folds; figures on the release split never had a say
-PATCH_RIDGE = 0.1
-PATCH_WIDTH = 2304
-PATCHES_PER_VIEW = 64  # of 196, drawn by hash: neighbours say much the same
-# Kinds of which every patch was generated; of the other forgeries only a mask tells which were.
-WHOLLY_SYNTHETIC = frozenset(
-    {
-        "gan_face",
-        "gan_general",
-        "diffusion_face",
-        "diffusion_general",
-        "diffusion_video_frame",
-        "autoregressive_general",
-        "reenactment_talking_head",
-    }
-)
 # Faces are learnt from whole pictures too: of unseen sources it ordered faces better (AUC 0.843 against 0.824), while
 # faces gave whole pictures nothing.
 TEACHERS = {"whole": ("whole",), "face": ("face", "whole")}
@@ -120,39 +103,8 @@ def _teaches(view: ViewFeatures, subject: str) -> bool:
     return view.subject == subject or (view.subject in TEACHERS[subject] and view.variant in TEACHING_VARIANTS)
 
 
-def gather_moments(
-    files: Sequence[LabelledFile], folds: NDArray[np.int64], rows: Rows, subject: str, read: ReadViews, *, seed: int
-) -> dict[int, FoldMoments]:
-    """Patch moments by fold, from one pass over the cache."""
-    moments: dict[int, FoldMoments] = {
-        int(fold): {0: PatchMoments.empty(PATCH_WIDTH), 1: PatchMoments.empty(PATCH_WIDTH)} for fold in np.unique(folds)
-    }
-    own = zip(np.flatnonzero(rows.is_own), rows.weights_of(rows.is_own), strict=True)
-    weight_of = {(rows.files[k].key, rows.variants[k]): weight for k, weight in own}
-    for file, fold in zip(files, folds, strict=True):
-        for view in read(file):
-            if view.subject != subject or not _teaches_patches(file, view):
-                continue
-            labels = patch_labels(view.mask, view.label, len(view.patches))
-            patches = view.patches.astype(np.float32)
-            rng = item_rng(f"{file.key}|{view.variant}", "patch-sample", seed)
-            kept = rng.permutation(len(patches))[:PATCHES_PER_VIEW]
-            for label in (0, 1):
-                part = patches[kept[labels[kept] == label]]
-                share = len(part) / len(kept)
-                moments[int(fold)][label].add(part, weight_of[(file.key, view.variant)] * share, rng)
-    return moments
-
-
-def _teaches_patches(file: LabelledFile, view: ViewFeatures) -> bool:
-    """A local forgery without a mask says nothing about its single patches."""
-    return view.mask is not None or view.label == 0 or file.kind in WHOLLY_SYNTHETIC
-
-
-def fit_view_head(
-    rows: Rows, moments: dict[int, FoldMoments], subject: str, *, stressed: ReadViews
-) -> tuple[ViewHead, HeldOut]:
-    """The head on all rows, and every base row scored by a head that saw neither its source nor its group."""
+def hold_out_classes(rows: Rows, subject: str, *, stressed: ReadViews) -> HeldOut:
+    """Every base row scored by a head that saw neither its source nor its group."""
     base = np.flatnonzero(rows.is_base)
     logits, probe = np.zeros(len(base)), np.zeros(len(base))
     hard = {name: np.full(len(base), np.nan) for name in STRESSES}
@@ -165,18 +117,7 @@ def fit_view_head(
             for view in stressed(rows.files[base[k]]):
                 if view.subject == subject:
                     hard[view.variant][k] = float(head.logit(view.classes.ravel()))
-    classes = fit_classes(rows, np.ones(len(rows.labels), dtype=bool))
-    whole = ViewHead(classes, fit_patches(list(moments.values()), ridge=PATCH_RIDGE), class_only())
-    return whole, HeldOut([rows.files[k] for k in base], rows.labels[base], logits, probe, hard)
-
-
-def class_only() -> LinearHead:
-    """A pool that passes the class head's log-odds on.
-
-    Patches draw the map and have no part in the log-odds: joined by a regression on held-out parts they made unseen
-    sources worse (AUC 0.854 against 0.863 for whole pictures, 0.792 against 0.813 for faces, on development folds).
-    """
-    return LinearHead(np.zeros(3), np.ones(3), np.array([1.0, 0.0, 0.0]), 0.0)
+    return HeldOut([rows.files[k] for k in base], rows.labels[base], logits, probe, hard)
 
 
 def fit_classes(rows: Rows, train: NDArray[np.bool_]) -> KernelHead:

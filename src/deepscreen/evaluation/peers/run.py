@@ -47,12 +47,10 @@ class Home:
 
 
 def pictures_at_home(
-    items: Sequence[Item], features: ReadViews, *, seed: int, is_fused: bool, policy: VerdictPolicy, progress: Progress
+    items: Sequence[Item], features: ReadViews, *, is_fused: bool, policy: VerdictPolicy, progress: Progress
 ) -> Home:
     """Ours on pictures; raises ConfigError as ``score_held_out`` does."""
-    held = score_held_out(
-        items, features, "source", seed=seed, is_fused=is_fused, policy=policy, on_item=progress("ours")
-    )
+    held = score_held_out(items, features, "source", is_fused=is_fused, policy=policy, on_item=progress("ours"))
     files = [item.file for item, row in zip(items, held.rows, strict=True) if row.is_scored]
     folds: NDArray[np.int64] = fold_of(files)
     fold_by_key = {file.key: int(fold) for file, fold in zip(files, folds, strict=True)}
