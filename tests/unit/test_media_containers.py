@@ -80,8 +80,9 @@ def test_message_gives_its_attachments(decoder: Decoder, tmp_path: Path) -> None
 
 
 def test_office_document_gives_its_media_and_not_its_parts(decoder: Decoder, tmp_path: Path) -> None:
-    path = save_docx(tmp_path / "d.docx", {"image1.jpeg": b"picture"})
-    assert unpacked(decoder, path) == {b"word/media/image1.jpeg": b"picture"}
+    hidden = {"image1.jpeg": b"picture", "hidden.xml": b"\xff\xd8\xff a picture by its content"}
+    path = save_docx(tmp_path / "d.docx", hidden)
+    assert unpacked(decoder, path) == named(hidden, "word/media/")
 
 
 def test_pdf_gives_its_pictures_as_they_lie_in_it(decoder: Decoder, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,12 @@ import pytest
 from PIL import Image
 
 from container_factory import save_7z, save_docx, save_ewf, save_ext4, save_mail, save_pdf, save_tar, save_zip
-from deepscreen.errors import ConfigError
+from deepscreen.errors import ConfigError, DecodeTimeout
 from deepscreen.media.containers.kinds import container_kind
+from deepscreen.scanning.journal import Journal
 from deepscreen.scanning.lists import RECORDS_NAME
-from deepscreen.scanning.rows import Outcome, Reason, Row
-from deepscreen.scanning.run import UNPACKED_NAME, Progress, ScanOptions, scan
+from deepscreen.scanning.rows import Outcome, Reason, Row, error_row
+from deepscreen.scanning.run import JOURNAL_NAME, UNPACKED_NAME, Progress, ScanOptions, scan
 from deepscreen.scanning.summary import Summary
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings, UnpackLimits
@@ -201,3 +203,29 @@ def test_pictures_win_over_weak_signs_of_a_container(tmp_path: Path, desk: Scree
     (root / "both.png").write_bytes(png)
     rows, _ = scanned(root, tmp_path / "out", desk)
     assert rows["both.png"].kind == "image"
+
+
+def test_what_may_have_passed_is_tried_again_also_within_containers(case: Path, tmp_path: Path) -> None:
+    """A decoder that was too slow once: the next scan does those files again, and only those."""
+    hasty = ScreeningDesk.with_fake_detectors(Settings(device="cpu"))
+    out = tmp_path / "out"
+    try:
+        rows, _ = scanned(case, out, hasty)
+        journal = Journal(out / JOURNAL_NAME)
+        for way in ("case.zip!mail.eml!part 2/inner.7z!deep.jpg", "report.docx!word/media/image1.jpeg"):
+            failed = error_row(way.encode(), way.partition("!")[0].encode(), DecodeTimeout("too slow"))
+            journal.put(replace(failed, sha256=rows[way].sha256))
+        journal.close()
+        again, summary = scanned(case, out, hasty)
+    finally:
+        hasty.close()
+    assert set(again) == {
+        "case.zip!mail.eml!part 2/inner.7z!deep.jpg",
+        "case.zip!mail.eml!part 2/inner.7z",
+        "case.zip!mail.eml",
+        "case.zip",
+        "report.docx!word/media/image1.jpeg",
+        "report.docx",
+    }
+    assert summary.seen == len(rows)
+    assert {way: again[way].outcome for way in again} == {way: rows[way].outcome for way in again}

@@ -1,9 +1,8 @@
 """The decoder server: a small process that has the decoders loaded and forks one child per job.
 
 It is started by ``sandbox.Decoder`` as ``python -m deepscreen.media.zygote <socket>`` and never parses media itself. A
-job arrives as descriptors: the socket on which its child talks (``wire``), and the media file, of an image of several
-segments all of them. The server ends when
-its own socket is closed, that is with the program; children are killed when the server ends.
+job arrives as descriptors: the socket on which its child talks (``wire``), and the media file, of a disk image all its
+segments. The server ends when its own socket is closed, that is with the program; children are killed when it ends.
 """
 
 from __future__ import annotations

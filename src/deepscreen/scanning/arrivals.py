@@ -118,15 +118,14 @@ class Arrivals:
         """A file whose content is at hand. *unpacked* is removed by whoever settles its arrival."""
         is_known = self._known is not None and self._known.names(intake)
 
-        def arrival(row: Row, examined: Examination | None = None, print_: Fingerprint | None = None) -> Arrival:
+        def arrival(row: Row, examined: Examination | None = None, likeness: Fingerprint | None = None) -> Arrival:
             row = replace(row, sha256=intake.sha256, size_bytes=intake.size_bytes, is_known=is_known)
-            return Arrival(_timed(row, start), examined, print_, intake, unpacked)
+            return Arrival(_timed(row, start), examined, likeness, intake, unpacked)
 
         found = self._at_hand(place, intake, is_known)
         if found is not None:
             # A record without an entry in the journal: the scan was killed between the two.
-            print_ = self._fingerprint_again(intake) if found.has_record else None
-            yield arrival(found, None, print_)
+            yield arrival(found, None, self._fingerprint_again(intake) if found.has_record else None)
             return
         try:
             examination = self._desk.examine(intake)
@@ -138,8 +137,8 @@ class Arrivals:
         except MediaError as error:
             yield arrival(error_row(place.way, place.container, error))
         else:
-            fingerprint = fingerprint_of(self._desk.decoder, intake, examination.examined)
-            yield arrival(place.row(Outcome.SCREENED), examination, fingerprint)
+            likeness = fingerprint_of(self._desk.decoder, intake, examination.examined)
+            yield arrival(place.row(Outcome.SCREENED), examination, likeness)
 
     def _at_hand(self, place: _Place, intake: Intake, is_known: bool) -> Row | None:
         """What comes of a file that need not be looked at; None where it must be."""
@@ -176,7 +175,7 @@ class Arrivals:
                 yield from self._members(within, members, budget)
         except MediaError as error:
             row = error_row(place.way, place.container, error)
-            row = replace(row, outcome=Outcome.FAILED, reason=Reason.NONE)
+            row = replace(row, outcome=Outcome.FAILED, reason=Reason.CONTAINER)
         row = replace(row, sha256=intake.sha256, size_bytes=intake.size_bytes)
         yield Arrival(_timed(row, start), intake=intake, unpacked=unpacked)
 

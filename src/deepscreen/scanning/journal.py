@@ -148,11 +148,9 @@ class Journal:
         return bool(self._rows(f"SELECT 1 FROM files WHERE way = ? AND {IS_DONE}", way))
 
     def find_content(self, sha256: str) -> Row | None:
-        """The file in which this content was met first, when something that stands came of it."""
+        """The file in which this content was met first, once something came of it."""
         found = self._rows(
-            f"SELECT * FROM files WHERE sha256 = ? AND {IS_DONE} AND first_way IS NULL "
-            f"AND COALESCE(error_type, '') NOT IN ({PASSING_SQL}) LIMIT 1",
-            sha256,
+            f"SELECT * FROM files WHERE sha256 = ? AND {IS_DONE} AND first_way IS NULL ORDER BY way LIMIT 1", sha256
         )
         return _row(found[0]) if found else None
 

@@ -31,7 +31,7 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a file was not screened although nothing went wrong."""
+    """Why a file was not screened although nothing went wrong. (A container that failed has its reason too.)"""
 
     NONE = ""
     NOTHING_SCORED = "nothing_scored"  # it has a record, whose verdict is not_screened

@@ -146,9 +146,9 @@ class _Table:
     def _row(self, arrival: Arrival) -> Row:
         if arrival.examination is not None:
             return self._screened(arrival.row, arrival.examination)
-        if arrival.row.outcome != Outcome.SCREENED or arrival.row.has_record:
-            return arrival.row
-        return self._repeated(arrival)
+        if arrival.row.outcome == Outcome.SCREENED and not arrival.row.has_record:
+            return self._repeated(arrival.row)
+        return arrival.row
 
     def _screened(self, row: Row, examination: Examination) -> Row:
         start = time.perf_counter()
@@ -163,19 +163,13 @@ class _Table:
         seconds = row.seconds + time.perf_counter() - start
         return replace(done, sha256=row.sha256, size_bytes=row.size_bytes, is_known=row.is_known, seconds=seconds)
 
-    def _repeated(self, arrival: Arrival) -> Row:
-        """A file of a content that was met before gets what came of that; if that may have passed, it is tried."""
-        row = arrival.row
+    def _repeated(self, row: Row) -> Row:
+        """A file of a content that was met before gets what came of that."""
         first = self._journal.find_content(row.sha256 or "")
-        if first is not None:
-            same = replace(first, way=row.way, container=row.container, first_way=first.way)
-            return replace(same, is_known=row.is_known, seconds=row.seconds)
-        assert arrival.intake is not None
-        try:
-            return self._screened(row, self._desk.examine(arrival.intake))
-        except MediaError as error:
-            failed = error_row(row.way, row.container, error)
-            return replace(failed, sha256=row.sha256, size_bytes=row.size_bytes, seconds=row.seconds)
+        if first is None:
+            raise ValueError(f"{row.sha256}: was met before, but is not in the journal")
+        same = replace(first, way=row.way, container=row.container, first_way=first.way)
+        return replace(same, is_known=row.is_known, seconds=row.seconds)
 
 
 def _forget_what_is_lost(journal: Journal, kept: KeptResults) -> None:

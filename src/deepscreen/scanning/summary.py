@@ -76,7 +76,7 @@ def summary_of(journal: Journal, provenance: Provenance) -> Summary:
     kinds: Counter[str] = Counter()
     for outcome, reason, kind, verdict, number in journal.counts():
         outcomes[outcome] += number
-        if reason:
+        if reason and outcome == Outcome.NOT_SCREENED:
             reasons[reason] += number
         if verdict:
             verdicts[verdict] += number

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import stat
 import zipfile
+import zlib
 from typing import BinaryIO
 
 from deepscreen.errors import EncryptedMember, MediaError, UndecodableMedia, UnpackRefused, UnsafeMember
 from deepscreen.media.containers.sink import Sink, copy_member, name_problem
 
 ENCRYPTED_FLAG = 0x1
-# Parts of a document that only say how it is put together; they are no files that someone put in.
-DOCUMENT_PARTS = (".xml", ".rels", ".vml", ".bin.rels")
+# Parts of a document that only say how it is put together, and are no files that someone put in: by name and content.
+DOCUMENT_PARTS = (".xml", ".rels", ".vml")
+BROKEN = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError, OSError)
+MARKUP_STARTS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<", b"\xfe\xff\0<")
 DOCUMENT_MARKS = frozenset({"[Content_Types].xml", "content.xml"})
 
 
@@ -27,13 +30,19 @@ def unpack_zip(file: BinaryIO, sink: Sink, *, max_members: int) -> None:
             raise UnpackRefused(f"{len(members)} members; at most {max_members} are read (unpack.max_members)")
         is_document = not DOCUMENT_MARKS.isdisjoint(archive.namelist())
         for member in members:
-            if member.is_dir() or (is_document and _is_part(member.filename)):
+            if member.is_dir() or (is_document and _is_part(archive, member)):
                 continue
             _give(archive, member, sink)
 
 
-def _is_part(name: str) -> bool:
-    return name.lower().endswith(DOCUMENT_PARTS) or name == "mimetype"
+def _is_part(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    if not member.filename.lower().endswith(DOCUMENT_PARTS) or _problem(member) is not None:
+        return False
+    try:
+        with archive.open(member) as part:
+            return part.read(64).lstrip(b" \t\r\n").startswith(MARKUP_STARTS)
+    except BROKEN:
+        return False
 
 
 def _give(archive: zipfile.ZipFile, member: zipfile.ZipInfo, sink: Sink) -> None:
@@ -44,7 +53,7 @@ def _give(archive: zipfile.ZipFile, member: zipfile.ZipInfo, sink: Sink) -> None
         return
     try:
         stream = archive.open(member)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+    except BROKEN as error:
         sink.end(UndecodableMedia(f"the member cannot be opened: {error}"))
         return
     with stream:
