@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from deepscreen.record import Verdict
+from deepscreen.record import Screening, TimelineSpan, Verdict
 from deepscreen.report.triage import TriageItem, triage_page
 from media_factory import picture, save_picture
 from unit.report_samples import image_screening, video_screening
@@ -27,7 +28,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     own = out / "evidence/aa"
     own.mkdir(parents=True)
     save_picture(own / "thumbnail.jpg", "JPEG", picture(200, 150))
-    still, clip = image_screening(), video_screening()
+    still, clip = image_screening(), with_timeline(video_screening())
     for evidence in still.modalities["image"].evidence:
         save_picture(own / evidence.name, "PNG", picture(120, 150))
     with triage_page(out, "index.html") as page:
@@ -40,10 +41,19 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "index.html"
 
 
-def _item(name: str, screening: object, **changes: object) -> TriageItem:
+def with_timeline(clip: Screening) -> Screening:
+    """The clip with log-odds that rise and fall."""
+    spans = tuple(
+        TimelineSpan(start_seconds=k / 4, end_seconds=(k + 1) / 4, spoof_logit=3 * math.sin(k / 5)) for k in range(40)
+    )
+    video = clip.modalities["video"].model_copy(update={"timeline": spans})
+    return clip.model_copy(update={"modalities": {**clip.modalities, "video": video}})
+
+
+def _item(name: str, screening: Screening | None, **changes: object) -> TriageItem:
     fields: dict[str, object] = {
         "path_display": name,
-        "outcome": str(screening.overall.verdict) if screening else "failed",  # type: ignore[attr-defined]
+        "outcome": str(screening.overall.verdict) if screening else "failed",
         "note": "",
         "screening": screening,
         "folder": "evidence/aa" if screening else None,

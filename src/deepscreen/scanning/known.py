@@ -55,7 +55,7 @@ class KnownFiles:
 
     def _is_of(self, sha256: str) -> bool:
         try:
-            return self._database.execute("SELECT sha256 FROM list").fetchone() == (sha256,)
+            return bool(self._database.execute("SELECT sha256 FROM list").fetchone() == (sha256,))
         except sqlite3.DatabaseError:
             return False
 

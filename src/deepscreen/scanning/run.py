@@ -23,6 +23,7 @@ from deepscreen.scanning.rows import Outcome, Row, error_row, screened_row
 from deepscreen.scanning.similar import similar_groups
 from deepscreen.scanning.summary import Summary, summary_of
 from deepscreen.screening import Examination, ScreeningDesk
+from deepscreen.store.disk_errors import told_as_store_errors
 
 JOURNAL_NAME, LOCK_NAME, UNPACKED_NAME, KNOWN_NAME = "scan.sqlite", "scan.lock", "unpacked", "known.sqlite"
 # Of the files that wait for the networks; each may hold a decoded picture.
@@ -54,7 +55,7 @@ def scan(source: Path, out_dir: Path, *, desk: ScreeningDesk, options: ScanOptio
     """Screens a folder, archive or disk image into *out_dir*; what is scanned is only read.
 
     Raises ConfigError where *out_dir* lies inside the folder (the scan would find its own pictures), is in use, or
-    holds results of another method, of another folder's files, or of files that are not there any more.
+    holds results of another method, of another folder's files, or of files that are not there any more; StorageFull.
     """
     folder = folder_of(source)
     _check_out_dir(source, out_dir)
@@ -99,7 +100,7 @@ class _Looks:
     def first(self) -> None:
         """Notes what is there; a list of files that are gone, or of another folder, must not be overwritten."""
         listed = self._journal.list_entries(self._quiet(), may_miss=self._options.watch_seconds is not None)
-        if listed.gone and self._options.watch_seconds is None:
+        if listed.gone:
             example = shown(os.fsdecode(listed.gone_example or b""))
             raise ConfigError(
                 f"{shown(str(self._out_dir))}: lists {listed.gone} files that are not in the folder (such as "
@@ -157,8 +158,9 @@ class _Table:
         except MediaError as error:
             done = error_row(row.way, row.container, error)
         else:
-            write_page(self._out_dir, row.way, screened.screening, screened.thumbnail_jpeg)
-            self._kept.keep(screened)
+            with told_as_store_errors(full="no space left for results", refused="results cannot be written"):
+                write_page(self._out_dir, row.way, screened.screening, screened.thumbnail_jpeg)
+                self._kept.keep(screened)
             done = screened_row(row.way, row.container, screened.screening)
         seconds = row.seconds + time.perf_counter() - start
         return replace(done, sha256=row.sha256, size_bytes=row.size_bytes, is_known=row.is_known, seconds=seconds)

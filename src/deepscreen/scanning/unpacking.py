@@ -15,6 +15,7 @@ from deepscreen.media.wire import MAX_FURTHER_FILES
 from deepscreen.scanning.listing import read_head
 from deepscreen.scanning.rows import MEMBER_MARK
 from deepscreen.settings import Limits, UnpackLimits
+from deepscreen.store.disk_errors import told_as_store_errors
 
 FREE_BYTES = 64 * 1024 * 1024  # that may come out of a small container before its ratio is looked at
 SEGMENT_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -66,16 +67,17 @@ class Names:
 def write_member(content: Iterator[bytes], target: Path, budget: Budget) -> Intake:
     """Writes a member's content to *target*, hashed on its way; only the owner may read it.
 
-    Raises MediaError: what *content* raises, EmptyMedia, or UnpackRefused.
+    Raises MediaError (what *content* raises, EmptyMedia, UnpackRefused) or StorageFull.
     """
     digest, size_bytes = hashlib.sha256(), 0
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        for piece in content:
-            budget.spend(len(piece))
-            size_bytes += len(piece)
-            digest.update(piece)
-            file.write(piece)
+    with told_as_store_errors(full="no space left to unpack", refused="nothing can be unpacked"):
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            for piece in content:
+                budget.spend(len(piece))
+                size_bytes += len(piece)
+                digest.update(piece)
+                file.write(piece)
     if size_bytes == 0:
         raise EmptyMedia("the file holds zero bytes")
     return Intake(target, digest.hexdigest(), size_bytes)

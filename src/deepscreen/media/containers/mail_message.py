@@ -6,7 +6,7 @@ import io
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from deepscreen.errors import UndecodableMedia
 from deepscreen.media.containers.sink import Sink, copy_member, name_problem
@@ -24,7 +24,7 @@ def unpack_mail(file: BinaryIO, sink: Sink) -> None:
     except (ValueError, LookupError, IndexError, AttributeError, TypeError) as error:
         raise UndecodableMedia(f"not a whole message: {error}") from error
     for number, part in enumerate(message.walk()):
-        _give(cast("EmailMessage", part), number, sink)
+        _give(part, number, sink)
 
 
 def _give(part: EmailMessage, number: int, sink: Sink) -> None:

@@ -39,8 +39,8 @@ def name_problem(name: bytes) -> MediaError | None:
     return None
 
 
-def copy_member(stream: BinaryIO, sink: Sink) -> None:
-    """All of *stream* as the content of the member that has begun, and its end; what goes wrong is the member's own."""
+def copy_member(stream: BinaryIO, sink: Sink) -> bool:
+    """All of *stream* as the content of the member that has begun, and its end; False where it is broken."""
     try:
         while piece := stream.read(PIECE_BYTES):
             sink.write(piece)
@@ -48,5 +48,6 @@ def copy_member(stream: BinaryIO, sink: Sink) -> None:
         raise
     except Exception as error:  # each library has its own kinds for broken content
         sink.end(UndecodableMedia(f"the content is broken: {type(error).__name__}: {error}"))
-        return
+        return False
     sink.end()
+    return True

@@ -36,7 +36,7 @@ def unpack_tar(file: BinaryIO, sink: Sink, *, compression: Compression) -> None:
     with archive:
         try:
             for member in archive:
-                archive.members = []  # the library would keep them all
+                archive.members = []  # type: ignore[attr-defined]  # the library would keep them all
                 if not member.isdir():
                     _give(archive, member, sink)
         except BROKEN as error:
@@ -59,5 +59,6 @@ def _give(archive: tarfile.TarFile, member: tarfile.TarInfo, sink: Sink) -> None
     stream = archive.extractfile(member)
     if stream is None:
         sink.end(UndecodableMedia("the member has no content"))
-    else:
-        copy_member(cast("BinaryIO", stream), sink)
+    elif not copy_member(cast("BinaryIO", stream), sink):
+        # What comes behind it cannot be found any more, and must not pass for nothing.
+        raise UndecodableMedia("the archive breaks off within a member")

@@ -14,7 +14,7 @@ window.deepscreenItems = (rows) => {
 };
 
 window.addEventListener("DOMContentLoaded", () => {
-  const CARD_WIDTH = 240, CARD_HEIGHT = 330, ROWS_AROUND = 2;
+  const CARD_WIDTH = 240, CARD_HEIGHT = 342, ROWS_AROUND = 2;
   const id = (name) => document.getElementById(name);
   const gallery = id("gallery"), room = id("room"), reach = Number(gallery.dataset.reach);
   const words = {}, drawn = new Map();
