@@ -73,9 +73,10 @@ def scan(
 def _known_action(text: str) -> KnownAction:
     from deepscreen.errors import ConfigError
 
-    if text == "skip" or text == "flag":
-        return text
-    raise ConfigError(f"--known-action {text}: want skip or flag")
+    actions: dict[str, KnownAction] = {"skip": "skip", "flag": "flag"}
+    if text not in actions:
+        raise ConfigError(f"--known-action {text}: want skip or flag")
+    return actions[text]
 
 
 @contextmanager
