@@ -56,8 +56,7 @@ weights: install  ## pull and prove the pretrained weights
 
 .PHONY: demo serve
 demo: weights  ## install, pull the weights, screen sample_media/, show the table
-	@# Exit code 1 says that a file could not be screened: README.md is text, and is listed as such. Exit code 2: there
-	@# are results of an older version.
+	@# Exit code 1 says that a file could not be screened. Exit code 2: there are results of an older version.
 	$(BIN)/deepscreen scan sample_media --out $(DEMO_OUT) || [ $$? -eq 1 ] || \
 	    { rm -r $(DEMO_OUT) && $(BIN)/deepscreen scan sample_media --out $(DEMO_OUT); } || [ $$? -eq 1 ]
 	@echo "Heatmaps and explanations: file://$(abspath $(DEMO_OUT))/index.html"

@@ -30,6 +30,10 @@ fi
 if [ "${2:-}" = tests ] && ! command -v postgres >/dev/null && ! compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; then
     missing+=(postgresql)
 fi
+# The tests of pages look at them in a real browser.
+if [ "${2:-}" = tests ] && ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; then
+    missing+=(chromium)
+fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 as_root=()

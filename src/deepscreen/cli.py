@@ -27,20 +27,21 @@ from deepscreen import (
     cli_maps,
     cli_peers,
     cli_report,
+    cli_scan,
     cli_spans,
     cli_store,
     cli_weights,
     cli_worker,
 )
+from deepscreen.cli_desk import Device, Precision, Thoroughness, loaded_desk, settings_of
 from deepscreen.cli_errors import EXIT_FAILED_FILES, EXIT_INTERRUPTED, errors_to_exit_codes
 from deepscreen.process import settle_in
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from deepscreen.scan import ScannedFile
+    from deepscreen.scanning.single import ScannedFile
     from deepscreen.screening import ScreeningDesk
-    from deepscreen.settings import Settings
 
 HELP = """Screen images, videos and sound for deepfakes: calibrated, explained, offline.
 
@@ -57,6 +58,7 @@ app.command("evaluate-attacks")(cli_attacks.evaluate_attacks)
 app.command("evaluate-maps")(cli_maps.evaluate_maps)
 app.command("evaluate-spans")(cli_spans.evaluate_spans)
 app.command("peers")(cli_peers.peers)
+app.command("scan")(cli_scan.scan)
 app.command("report")(cli_report.report)
 app.command("export")(cli_report.export)
 app.command("verify")(cli_store.verify)
@@ -65,17 +67,6 @@ app.command("restore")(cli_backup.restore)
 app.command("clean")(cli_store.clean)
 app.command("rescreen")(cli_store.rescreen)
 app.command("worker")(cli_worker.worker)
-
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")]
-Precision = Annotated[str | None, typer.Option(help="auto, bf16 or fp32.", show_default="auto")]
-Thoroughness = Annotated[
-    str | None,
-    typer.Option(
-        "--profile",
-        help="default, or thorough: what is decided is re-encoded at three levels, to see whether it stands.",
-        show_default="default",
-    ),
-]
 
 
 @app.command()
@@ -88,7 +79,7 @@ def screen(
     profile: Thoroughness = None,
 ) -> None:
     """Screen single files and print a table, or records with --json."""
-    with errors_to_exit_codes(), _desk(device, precision, profile) as desk:
+    with errors_to_exit_codes(), loaded_desk(device, precision, profile) as desk:
         failed = _screen_files(files, desk, as_json=json, evidence=evidence)
     raise typer.Exit(EXIT_FAILED_FILES if failed else 0)
 
@@ -96,7 +87,7 @@ def screen(
 def _screen_files(files: list[Path], desk: ScreeningDesk, *, as_json: bool, evidence: Path | None) -> int:
     from deepscreen.kept import KeptResults
     from deepscreen.report.as_json import envelope_line
-    from deepscreen.scan import scan_file
+    from deepscreen.scanning.single import scan_file
 
     kept = KeptResults(evidence, desk.provenance) if evidence is not None else None
     items = []
@@ -112,40 +103,6 @@ def _screen_files(files: list[Path], desk: ScreeningDesk, *, as_json: bool, evid
     if not as_json:
         _print_table(items)
     return sum(item.error is not None for item in items)
-
-
-@app.command()
-def scan(
-    folder: Annotated[Path, typer.Argument(help="Folder whose files are screened, with all folders below it.")],
-    out: Annotated[Path, typer.Option(help="Folder for records.jsonl, records.csv, evidence/ and index.html.")],
-    device: Device = None,
-    precision: Precision = None,
-    profile: Thoroughness = None,
-) -> None:
-    """Screen every file below a folder; the inputs are never touched.
-
-    Run again with the same --out, it goes on where it was: what this method has screened already is not screened again.
-    """
-    from deepscreen.scan import INDEX_NAME, list_files
-    from deepscreen.scan import scan as scan_folder
-
-    with errors_to_exit_codes():
-        total = len(list_files(folder))
-        with _desk(device, precision, profile) as desk, _progress() as progress:
-            task = progress.add_task("screening", total=total)
-
-            def on_file(_: ScannedFile) -> None:
-                progress.advance(task)
-
-            scanned = scan_folder(folder, out, desk=desk, on_file=on_file)
-        _print_table(scanned)
-        failed = sum(item.error is not None for item in scanned)
-        typer.echo(f"{len(scanned)} files: {len(scanned) - failed} screened, {failed} failed.")
-        known = sum(item.was_kept for item in scanned)
-        if known:
-            typer.echo(f"{known} of them had been screened before by this very method; those results were kept.")
-        typer.echo(f"Index with heatmaps: {(out / INDEX_NAME).resolve()}")
-    raise typer.Exit(EXIT_FAILED_FILES if failed else 0)
 
 
 @app.command()
@@ -165,7 +122,7 @@ def serve(
     with errors_to_exit_codes():
         from deepscreen.api.server import serve as serve_http
 
-        settings = _settings(device, precision, profile=profile, host=host, port=port, data_dir=data_dir)
+        settings = settings_of(device, precision, profile=profile, host=host, port=port, data_dir=data_dir)
         if has_worker:
             serve_http(settings, announce=typer.echo)
         else:
@@ -178,7 +135,7 @@ def info() -> None:
     with errors_to_exit_codes():
         from deepscreen.cli_info import print_info
 
-        print_info(_settings(None, None))
+        print_info(settings_of(None, None))
 
 
 @app.command()
@@ -187,7 +144,7 @@ def detectors() -> None:
     with errors_to_exit_codes():
         from deepscreen.cli_info import print_detectors
 
-        print_detectors(_settings(None, None))
+        print_detectors(settings_of(None, None))
 
 
 def main() -> None:
@@ -197,27 +154,6 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
-
-
-def _settings(device: str | None, precision: str | None, **others: object) -> Settings:
-    from deepscreen.settings import load_settings
-
-    given = {"device": device, "precision": precision, **others}
-    return load_settings(**{name: value for name, value in given.items() if value is not None})
-
-
-@contextmanager
-def _desk(device: str | None, precision: str | None, profile: str | None) -> Iterator[ScreeningDesk]:
-    # A wrong option is refused before anything heavy is loaded.
-    settings = _settings(device, precision, profile=profile)
-    with Console(stderr=True).status("loading and proving the weights"):
-        from deepscreen.screening import ScreeningDesk
-
-        desk = ScreeningDesk.build(settings)
-    try:
-        yield desk
-    finally:
-        desk.close()
 
 
 @contextmanager

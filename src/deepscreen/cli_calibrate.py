@@ -10,7 +10,7 @@ import typer
 from deepscreen.cli_errors import errors_to_exit_codes
 
 if TYPE_CHECKING:
-    from deepscreen.scan import ScannedFile
+    from deepscreen.scanning.single import ScannedFile
     from deepscreen.settings import Settings
     from deepscreen.training.calibrate import Calibrated
 

@@ -9,6 +9,9 @@ DeepscreenError
 │   ├── UndecodableMedia      right kind, broken content
 │   ├── DecodeTimeout         decoding took longer than the limit
 │   ├── DecoderCrashed        the sandboxed decoder died (signal, out of memory)
+│   ├── UnpackRefused         a container holds more, deeper or denser content than the limits allow
+│   ├── UnsafeMember          a member of a container is a link or a device, or its name climbs out of it
+│   ├── EncryptedMember       a member of a container, or the whole of it, wants a password
 │   └── WorkerDied            workers of the service died on it, also with nothing else in hand
 ├── WeightsError              the installation is the problem; refuse to start
 │   ├── ManifestInvalid       weights/manifest.toml breaks its own rules
@@ -65,6 +68,18 @@ class DecodeTimeout(MediaError):
 
 class DecoderCrashed(MediaError):
     """The sandboxed decoder died: a signal, or more memory than it may have."""
+
+
+class UnpackRefused(MediaError):
+    """A container holds more, deeper or denser content than the limits allow."""
+
+
+class UnsafeMember(MediaError):
+    """A member of a container is a link or a device, or its name climbs out of the container."""
+
+
+class EncryptedMember(MediaError):
+    """A member of a container, or the whole container, cannot be read without a password."""
 
 
 class WorkerDied(MediaError):

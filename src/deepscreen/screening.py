@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -28,10 +28,11 @@ from deepscreen.errors import MediaError
 from deepscreen.evidence.exhibits import exhibits
 from deepscreen.evidence.render import thumbnail_jpeg
 from deepscreen.faces import Face, FaceLocator, FaceTracker
+from deepscreen.findings.finding import Finding
 from deepscreen.media.intake import Intake, take_in
 from deepscreen.media.prefetch import prefetched
 from deepscreen.media.samples import Frame, MediaFacts, Pixels, SamplingPlan, Still
-from deepscreen.media.sandbox import Decoder
+from deepscreen.media.sandbox import Decoder, Examined
 from deepscreen.method import Method, load_method, under_profile
 from deepscreen.record import (
     Caveat,
@@ -51,6 +52,16 @@ from deepscreen.settings import Profile, Settings, load_settings
 
 logger = logging.getLogger(__name__)
 FRAMES_AHEAD = 3  # decoded while the network works on the present one
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """A file that was decoded and looked over, and waits for the networks."""
+
+    intake: Intake
+    examined: Examined
+    findings: tuple[Finding, ...]
+    bench: Bench
 
 
 class ScreeningDesk:
@@ -73,7 +84,7 @@ class ScreeningDesk:
         self._scale = scale
         self._yunet_path = yunet_path
         self._per_thread = threading.local()
-        self._decoder = Decoder(settings.limits, trust_list=settings.c2pa_trust_list)
+        self.decoder = Decoder(settings.limits, trust_list=settings.c2pa_trust_list)
 
     @classmethod
     def build(cls, settings: Settings) -> ScreeningDesk:
@@ -108,15 +119,27 @@ class ScreeningDesk:
 
         ``profile``: None for that of the settings. The record's provenance says which it was.
         """
+        return self.conclude(self.examine(intake, profile=profile))
+
+    def examine(self, intake: Intake, *, profile: Profile | None = None) -> Examination:
+        """Decodes the file, or its head, and looks it over; raises MediaError where it cannot be examined.
+
+        No network runs: while one works on a file, another thread may examine the next.
+        """
         bench = Bench(profile or self.settings.profile)
         with bench.stage("decode"):
-            examined = self._decoder.examine(intake)
+            examined = self.decoder.examine(intake)
         with bench.stage("inspect"):
-            findings = self._decoder.inspect(intake)
-        facts = examined.facts
+            findings = self.decoder.inspect(intake)
+        return Examination(intake, examined, findings, bench)
+
+    def conclude(self, examination: Examination) -> Screened:
+        """Screens what was examined; of clips and sound the file is read again, and must still lie there."""
+        intake, bench = examination.intake, examination.bench
+        facts, still = examination.examined.facts, examination.examined.still
         results: dict[ModalityName, ModalityResult]
-        if examined.still is not None:
-            results = {"image": self._screen_still(examined.still, bench)}
+        if still is not None:
+            results = {"image": self._screen_still(still, bench)}
         elif facts.kind == "video":
             results = {
                 "video": self._screen_clip(intake, facts, bench),
@@ -127,7 +150,7 @@ class ScreeningDesk:
         screening = Screening(
             media=_media(intake, facts),
             modalities=results,
-            findings=facts.facts + findings,
+            findings=facts.facts + examination.findings,
             overall=overall(results),
             provenance=under_profile(self._known_by, bench.profile),
         )
@@ -135,7 +158,7 @@ class ScreeningDesk:
 
     def close(self) -> None:
         """Ends the decoder's processes."""
-        self._decoder.close()
+        self.decoder.close()
 
     def _screen_still(self, still: Still, bench: Bench) -> ModalityResult:
         with bench.stage("faces"):
@@ -159,7 +182,7 @@ class ScreeningDesk:
         plan = SamplingPlan.over(duration, frames_per_second=limits.frames_per_second, max_frames=limits.max_frames)
 
         def frames_at(times: Sequence[float]) -> Iterator[FrameSample]:
-            frames = self._decoder.frames(intake, SamplingPlan(tuple(times)))
+            frames = self.decoder.frames(intake, SamplingPlan(tuple(times)))
             return self._with_faces(prefetched(frames, ahead=FRAMES_AHEAD), bench)
 
         def sample() -> ClipSample:
@@ -174,7 +197,7 @@ class ScreeningDesk:
         stream = facts.stream("audio")
 
         def sample() -> SoundSample:
-            return SoundSample(self._decoder.sound(intake), (stream.sample_rate_hz if stream else None) or 0)
+            return SoundSample(self.decoder.sound(intake), (stream.sample_rate_hz if stream else None) or 0)
 
         if stream is None:
             cards = [d.card for d in self._detectors if d.card.modality == "audio"]

@@ -37,6 +37,19 @@ class Limits(BaseModel):
     overlay_max_pixels: int = Field(800_000, ge=10_000, description="Largest heatmap overlay, in pixels.")
 
 
+class UnpackLimits(BaseModel):
+    """What a container may cost that `scan` meets. They decide what is found, not what is said of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_depth: int = Field(4, ge=1, le=16, description="Containers within containers that are opened.")
+    max_members: int = Field(1_000_000, ge=1, description="Most files in one container, with all within it.")
+    max_bytes: int = Field(4 * MIB * MIB, ge=1, description="Most bytes unpacked from one container, in all.")
+    max_ratio: float = Field(
+        200.0, ge=1, description="Most bytes unpacked for each byte of a container, once 64 MiB are out of it."
+    )
+
+
 class VerdictPolicy(BaseModel):
     """When evidence is called support for a hypothesis; between the two lies ``inconclusive``."""
 
@@ -150,6 +163,7 @@ class Settings(BaseSettings):
     max_concurrent: int = Field(2, ge=1, le=64, description="Screenings that the service runs at once.")
     max_waiting: int = Field(16, ge=0, le=4096, description="Requests that may wait for a place; beyond it: 429.")
     limits: Limits = Field(default_factory=Limits, description="Bounds on a single evidence file.")
+    unpack: UnpackLimits = Field(default_factory=UnpackLimits, description="Bounds on containers that `scan` meets.")
     policy: VerdictPolicy = Field(default_factory=VerdictPolicy, description="Verdict thresholds and prior.")
 
     @field_validator("webhook_networks")

@@ -24,7 +24,7 @@ from deepscreen.errors import MediaError
 from deepscreen.kept import KeptResults
 from deepscreen.media.intake import take_in
 from deepscreen.record import Screening, Verdict
-from deepscreen.scan import RECORDS_NAME, scan, scan_file
+from deepscreen.scanning.single import RECORDS_NAME, scan, scan_file
 from deepscreen.screening import ScreeningDesk, screen
 from deepscreen.settings import Settings
 from media_factory import (

@@ -22,7 +22,7 @@ from deepscreen.evaluation.validation_page import validation_page
 from deepscreen.media.samples import Still
 from deepscreen.method import Method, provenance, recalibrated
 from deepscreen.record import Verdict
-from deepscreen.scan import ScannedFile, scan_file
+from deepscreen.scanning.single import ScannedFile, scan_file
 from deepscreen.scoring.lab_calibration import INDEX_NAME, load_lab_calibration
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings

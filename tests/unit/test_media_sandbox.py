@@ -318,12 +318,12 @@ def test_a_message_that_is_too_long_is_not_sent() -> None:
     ],
 )
 def test_a_child_that_offers_what_was_not_asked_for_is_stopped(reply: dict[str, object]) -> None:
-    from deepscreen.media.sandbox import _Child  # the seam where a hostile child speaks
+    from deepscreen.media.conversation import Child  # the seam where a hostile child speaks
 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs, Decoder(LIMITS) as decoder:
         theirs.sendall(json.dumps(reply).encode())
-        child = _Child(ours, 1.0)
+        child = Child(ours, 1.0)
         with pytest.raises(DecoderCrashed, match="stopped"):
             decoder._pixels(child, child.next_offer())  # type: ignore[arg-type]
         child.close()

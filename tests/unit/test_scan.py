@@ -11,13 +11,18 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from deepscreen.errors import ConfigError
 from deepscreen.kept import RECORD_NAME
-from deepscreen.scan import CSV_NAME, EVIDENCE_NAME, INDEX_NAME, RECORDS_NAME, ScannedFile, list_files, scan
+from deepscreen.scanning.listing import Shard, entries, shard_of
+from deepscreen.scanning.lists import CSV_NAME, EVIDENCE_NAME, INDEX_NAME, RECORDS_NAME, SUMMARY_NAME
+from deepscreen.scanning.rows import Outcome, Row
+from deepscreen.scanning.run import Progress, ScanOptions, scan
+from deepscreen.scanning.summary import Summary
 from deepscreen.screening import ScreeningDesk
-from deepscreen.settings import Settings
+from deepscreen.settings import Limits, Settings
 from media_factory import picture, save_clip, save_picture, save_sound, tone
 
 ODD_NAMES = [
@@ -72,18 +77,24 @@ def states(folder: Path) -> dict[str, tuple[int, int, str]]:
     return found
 
 
+def scanned_rows(source: Path, out: Path, desk: ScreeningDesk, **options: object) -> tuple[list[Row], Summary]:
+    """What a scan told of, in its order, and its summary."""
+    told: list[Row] = []
+    summary = scan(source, out, desk=desk, options=ScanOptions(**options), progress=Progress(done=told.append))
+    return told, summary
+
+
 @pytest.fixture(scope="module")
-def scanned(folder: Path, out: Path, desk: ScreeningDesk) -> list[ScannedFile]:
+def scanned(folder: Path, out: Path, desk: ScreeningDesk) -> list[Row]:
     before = states(folder)
-    told: list[ScannedFile] = []
-    result = scan(folder, out, desk=desk, on_file=told.append)
-    assert told == result
+    told, summary = scanned_rows(folder, out, desk)
     assert states(folder) == before
-    return result
+    assert summary.seen == len(told)
+    return told
 
 
 @pytest.fixture(scope="module")
-def envelopes(scanned: list[ScannedFile], out: Path) -> list[dict]:
+def envelopes(scanned: list[Row], out: Path) -> list[dict]:
     return [json.loads(line) for line in (out / RECORDS_NAME).read_bytes().splitlines()]
 
 
@@ -133,25 +144,46 @@ def test_evidence_lies_where_the_record_says_with_the_hash_it_says(envelopes: li
     assert checked > 5
 
 
-def test_table_has_every_file(scanned: list[ScannedFile], out: Path) -> None:
+def test_table_has_every_file(scanned: list[Row], out: Path) -> None:
     with (out / CSV_NAME).open(newline="", encoding="utf-8-sig") as stream:
         rows = list(csv.DictReader(stream))
     assert len({row["path"] for row in rows}) == len(scanned)
     assert not any(row["path"].startswith(("=", "+", "@")) for row in rows)
 
 
-def test_index_names_every_failure_and_loads_nothing_from_elsewhere(scanned: list[ScannedFile], out: Path) -> None:
+def test_gallery_names_every_file_and_loads_nothing_from_elsewhere(scanned: list[Row], out: Path) -> None:
     page = (out / INDEX_NAME).read_text(encoding="utf-8")
-    assert all(type(item.error).__name__ in page for item in scanned if item.error)
-    assert "http://" not in page.replace("http://www.w3.org", "")
-    assert "<script src" not in page
+    assert "//" not in page.replace("http://www.w3.org", "").replace("// ", "")
+    data = "".join(path.read_text() for path in (out / "triage").glob("*.js"))
+    rows = json.loads(data.removeprefix("deepscreenItems(").removesuffix(");\n"))
+    assert len(rows) == len(scanned)
+    assert {row[2].partition(":")[0] for row in rows if row[1] == "failed"} == {"UndecodableMedia", "UnreadableMedia"}
+
+
+def test_every_screened_content_has_a_page_beside_its_pictures(scanned: list[Row], out: Path) -> None:
+    contents = {row.sha256 for row in scanned if row.has_record}
+    assert contents
+    for sha256 in contents:
+        page = (out / EVIDENCE_NAME / str(sha256) / INDEX_NAME).read_text(encoding="utf-8")
+        assert str(sha256) in page
+        assert f"{EVIDENCE_NAME}/" not in page
+
+
+def test_counts_add_up(scanned: list[Row], folder: Path, out: Path) -> None:
+    told = json.loads((out / SUMMARY_NAME).read_text())
+    there = sum(1 for path in folder.rglob("*") if not path.is_dir())
+    assert told["files_seen"] == there == len(scanned)
+    assert told["screened"] + told["not_screened"] + told["failed"] + told["known"] == there
+    assert (told["failed"], told["not_screened_because"]) == (3, {"no_media": 2})
+    assert told["same_content_as_another"] == 2
 
 
 def test_second_scan_gives_the_same_bytes(
-    scanned: list[ScannedFile], folder: Path, out: Path, tmp_path: Path, desk: ScreeningDesk
+    scanned: list[Row], folder: Path, out: Path, tmp_path: Path, desk: ScreeningDesk
 ) -> None:
-    scan(folder, tmp_path / "again", desk=desk, on_file=lambda _: None)
-    assert (tmp_path / "again" / RECORDS_NAME).read_bytes() == (out / RECORDS_NAME).read_bytes()
+    scanned_rows(folder, tmp_path / "again", desk)
+    for name in (RECORDS_NAME, CSV_NAME, SUMMARY_NAME, INDEX_NAME):
+        assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
 
 
 def small_folder(tmp_path: Path, folder: Path) -> Path:
@@ -163,26 +195,34 @@ def small_folder(tmp_path: Path, folder: Path) -> Path:
     return small
 
 
+def results_of(out: Path) -> dict[Path, bytes]:
+    """All that a scan gives; its own journal is none of it."""
+    return {p: p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file() and not p.name.startswith("scan.")}
+
+
 def test_same_content_is_screened_once(tmp_path: Path, folder: Path, desk: ScreeningDesk) -> None:
-    scanned = scan(small_folder(tmp_path, folder), tmp_path / "out", desk=desk, on_file=lambda _: None)
-    assert [item.was_kept for item in scanned] == [False, True]
+    told, summary = scanned_rows(small_folder(tmp_path, folder), tmp_path / "out", desk)
+    assert [row.first_way for row in told] == [None, b"one.png"]
+    assert (summary.seen, summary.repeats, summary.outcomes[Outcome.SCREENED]) == (2, 1, 2)
 
 
 def test_a_scan_into_its_own_results_keeps_them_and_changes_no_byte(
     tmp_path: Path, folder: Path, desk: ScreeningDesk
 ) -> None:
     small, out = small_folder(tmp_path, folder), tmp_path / "out"
-    scan(small, out, desk=desk, on_file=lambda _: None)
-    before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
-    again = scan(small, out, desk=desk, on_file=lambda _: None)
-    assert all(item.was_kept for item in again)
-    assert {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()} == before
+    scanned_rows(small, out, desk)
+    before = results_of(out)
+    told, summary = scanned_rows(small, out, desk)
+    assert told == []
+    assert summary.seen == 2
+    assert results_of(out) == before
 
 
 @pytest.mark.parametrize("loss", ["no record", "half a record", "changed picture"])
 def test_what_is_not_whole_is_screened_again(tmp_path: Path, folder: Path, desk: ScreeningDesk, loss: str) -> None:
     small, out = small_folder(tmp_path, folder), tmp_path / "out"
-    first = scan(small, out, desk=desk, on_file=lambda _: None)
+    scanned_rows(small, out, desk)
+    before = results_of(out)
     record = next(out.rglob(RECORD_NAME))
     whole = record.read_bytes()
     if loss == "no record":
@@ -191,62 +231,174 @@ def test_what_is_not_whole_is_screened_again(tmp_path: Path, folder: Path, desk:
         record.write_bytes(whole[: len(whole) // 2])
     else:
         next(record.parent.glob("*.png")).write_bytes(b"other")
-    again = scan(small, out, desk=desk, on_file=lambda _: None)
-    assert [item.was_kept for item in again] == [False, True]
-    assert [item.screening for item in again] == [item.screening for item in first]
-    assert record.read_bytes() == whole
+    told, _ = scanned_rows(small, out, desk)
+    assert [row.way for row in told] == [b"one.png", b"two.png"]
+    assert results_of(out) == before
+
+
+def test_results_without_a_journal_are_kept(tmp_path: Path, folder: Path, desk: ScreeningDesk) -> None:
+    """As after a kill between the two: the record is there, the journal does not know."""
+    small, out = small_folder(tmp_path, folder), tmp_path / "out"
+    scanned_rows(small, out, desk)
+    before = results_of(out)
+    record = next(out.rglob(RECORD_NAME))
+    made = record.stat().st_mtime_ns
+    for path in out.glob("scan.*"):
+        path.unlink()
+    scanned_rows(small, out, desk)
+    assert results_of(out) == before
+    assert record.stat().st_mtime_ns == made
+
+
+def test_changed_file_is_screened_again(tmp_path: Path, folder: Path, desk: ScreeningDesk) -> None:
+    small, out = small_folder(tmp_path, folder), tmp_path / "out"
+    scanned_rows(small, out, desk)
+    save_picture(small / "one.png", "PNG", picture(32, 32))
+    told, summary = scanned_rows(small, out, desk)
+    assert [row.way for row in told] == [b"one.png", b"two.png"]
+    assert (summary.seen, summary.repeats) == (2, 0)
 
 
 def test_results_of_another_method_are_not_mixed_in(tmp_path: Path, folder: Path, desk: ScreeningDesk) -> None:
     small, out = small_folder(tmp_path, folder), tmp_path / "out"
-    scan(small, out, desk=desk, on_file=lambda _: None)
-    record = next(out.rglob(RECORD_NAME))
-    record.write_bytes(record.read_bytes().replace(desk.provenance.method_digest.encode(), b"0" * 64))
-    listed = (out / RECORDS_NAME).read_bytes()
-    with pytest.raises(ConfigError, match="another method"):
-        scan(small, out, desk=desk, on_file=lambda _: None)
-    assert (out / RECORDS_NAME).read_bytes() == listed
+    scanned_rows(small, out, desk)
+    before = results_of(out)
+    other = ScreeningDesk.with_fake_detectors(Settings(device="cpu", limits=Limits(max_faces=3)))
+    try:
+        with pytest.raises(ConfigError, match="another method"):
+            scanned_rows(small, out, other)
+    finally:
+        other.close()
+    assert results_of(out) == before
 
 
 def test_a_list_of_files_that_are_gone_is_not_overwritten(tmp_path: Path, folder: Path, desk: ScreeningDesk) -> None:
     small, out = small_folder(tmp_path, folder), tmp_path / "out"
-    scan(small, out, desk=desk, on_file=lambda _: None)
-    listed = (out / RECORDS_NAME).read_bytes()
+    scanned_rows(small, out, desk)
+    before = results_of(out)
     (small / "one.png").unlink()
     with pytest.raises(ConfigError, match=r"lists 1 files that are not in the folder \(such as one.png\)"):
-        scan(small, out, desk=desk, on_file=lambda _: None)
-    assert (out / RECORDS_NAME).read_bytes() == listed
+        scanned_rows(small, out, desk)
+    assert results_of(out) == before
 
 
 @pytest.mark.parametrize("inside", [".", "results", "a/deep/results", "a/../results"])
 def test_results_within_the_scanned_folder_are_refused(folder: Path, inside: str, desk: ScreeningDesk) -> None:
     with pytest.raises(ConfigError, match="lies inside the scanned folder"):
-        scan(folder, folder / inside, desk=desk, on_file=lambda _: None)
+        scanned_rows(folder, folder / inside, desk)
     assert not (folder / "results").exists()
 
 
 def test_link_into_the_scanned_folder_is_refused_too(folder: Path, tmp_path: Path, desk: ScreeningDesk) -> None:
     (tmp_path / "link").symlink_to(folder)
     with pytest.raises(ConfigError, match="lies inside the scanned folder"):
-        scan(folder, tmp_path / "link" / "results", desk=desk, on_file=lambda _: None)
+        scanned_rows(folder, tmp_path / "link" / "results", desk)
 
 
 def test_linked_folders_are_not_followed_but_accounted_for(tmp_path: Path) -> None:
     """A link may lead out of the case, or round in a circle; that it is there must still be seen."""
     (tmp_path / "circle").symlink_to(tmp_path)
-    assert list_files(tmp_path) == [Path("circle")]
+    assert [entry.way for entry in entries(tmp_path)] == [b"circle"]
 
 
 @pytest.mark.parametrize("kind", ["missing", "file"])
-def test_what_is_no_folder_is_refused(tmp_path: Path, kind: str) -> None:
+def test_what_is_no_folder_is_refused(tmp_path: Path, kind: str, desk: ScreeningDesk) -> None:
     if kind == "file":
         (tmp_path / kind).touch()
     with pytest.raises(ConfigError, match="not a folder"):
-        list_files(tmp_path / kind)
+        scanned_rows(tmp_path / kind, tmp_path / "out", desk)
 
 
 def test_empty_folder_gives_empty_results(tmp_path: Path, desk: ScreeningDesk) -> None:
     (tmp_path / "in").mkdir()
-    assert scan(tmp_path / "in", tmp_path / "out", desk=desk, on_file=lambda _: None) == []
+    told, summary = scanned_rows(tmp_path / "in", tmp_path / "out", desk)
+    assert (told, summary.seen) == ([], 0)
     assert (tmp_path / "out" / RECORDS_NAME).read_bytes() == b""
     assert (tmp_path / "out" / INDEX_NAME).exists()
+
+
+def test_two_scans_do_not_write_into_one_folder(tmp_path: Path, folder: Path, desk: ScreeningDesk) -> None:
+    small, out = small_folder(tmp_path, folder), tmp_path / "out"
+    seconds: list[str] = []
+
+    def another(_: Row) -> None:
+        with pytest.raises(ConfigError, match="another scan writes there"):
+            scanned_rows(small, out, desk)
+        seconds.append("refused")
+
+    scan(small, out, desk=desk, options=ScanOptions(), progress=Progress(done=another))
+    assert seconds == ["refused", "refused"]
+
+
+def test_shards_share_a_folder_and_miss_nothing(tmp_path: Path, folder: Path, desk: ScreeningDesk) -> None:
+    shards = [
+        {row.way for row in scanned_rows(folder, tmp_path / str(n), desk, shard=Shard(n, 3))[0]} for n in (1, 2, 3)
+    ]
+    assert sum(map(len, shards)) == len(set().union(*shards)) == sum(1 for p in folder.rglob("*") if not p.is_dir())
+    with pytest.raises(ConfigError, match="another shard"):
+        scanned_rows(folder, tmp_path / "1", desk, shard=Shard(2, 3))
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3"])
+def test_shards_that_make_no_sense_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="want NUMBER/OF"):
+        shard_of(text)
+
+
+def test_watched_folder_is_looked_at_again(tmp_path: Path, folder: Path, desk: ScreeningDesk) -> None:
+    small, out = small_folder(tmp_path, folder), tmp_path / "out"
+    for path in small.iterdir():
+        os.utime(path, (1e9, 1e9))
+    seen: list[int] = []
+
+    def waiting(summary: Summary) -> bool:
+        seen.append(summary.seen)
+        if len(seen) == 1:
+            os.utime(save_picture(small / "three.png", "PNG", picture(30, 20)), (1e9, 1e9))
+            save_picture(small / "still written.png", "PNG", picture(20, 20))
+            os.utime(small / "still written.png")
+            (small / "one.png").unlink()
+        return len(seen) < 2
+
+    options, progress = ScanOptions(watch_seconds=0.01), Progress(waiting=waiting)
+    summary = scan(small, out, desk=desk, options=options, progress=progress)
+    assert seen == [2, 3]
+    assert summary.seen == 3
+    assert len((out / RECORDS_NAME).read_bytes().splitlines()) == 3
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+@pytest.mark.parametrize("action", ["skip", "flag"])
+def test_known_files_are_skipped_or_flagged(
+    tmp_path: Path, folder: Path, desk: ScreeningDesk, algorithm: str, action: str
+) -> None:
+    small = small_folder(tmp_path, folder)
+    save_picture(small / "unknown.png", "PNG", picture(30, 20))
+    digest = hashlib.new(algorithm, (small / "one.png").read_bytes()).hexdigest().upper()
+    listed = tmp_path / "list.txt"
+    listed.write_text(f'"SHA-1","MD5","FileName"\n"{"0" * 40}","{digest}","one.png"\n')
+    _, summary = scanned_rows(small, tmp_path / "out", desk, known=listed, known_action=action)
+    known = summary.outcomes[Outcome.KNOWN]
+    assert (known, summary.on_known_list, summary.seen) == (2 if action == "skip" else 0, 2, 3)
+    lines = [json.loads(line) for line in (tmp_path / "out" / RECORDS_NAME).read_bytes().splitlines()]
+    assert [("screening" in line, line.get("known", False)) for line in lines] == [
+        (action == "flag", True),
+        (action == "flag", True),
+        (True, False),
+    ]
+
+
+def test_list_without_a_hash_is_refused(tmp_path: Path, folder: Path, desk: ScreeningDesk) -> None:
+    (tmp_path / "list.txt").write_text("nothing here\n")
+    with pytest.raises(ConfigError, match="names no sha256"):
+        scanned_rows(small_folder(tmp_path, folder), tmp_path / "out", desk, known=tmp_path / "list.txt")
+
+
+def test_parquet_has_the_rows_of_the_table(tmp_path: Path, folder: Path, desk: ScreeningDesk) -> None:
+    out = tmp_path / "out"
+    scanned_rows(folder, out, desk, with_parquet=True)
+    table = pyarrow.parquet.read_table(out / "records.parquet").to_pylist()
+    with (out / CSV_NAME).open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["path"] for row in table] == [row["path"] for row in rows]
+    assert [row["log10_lr"] for row in table] == [float(r["log10_lr"]) if r["log10_lr"] else None for r in rows]

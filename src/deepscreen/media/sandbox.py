@@ -6,54 +6,42 @@ more than send typed messages (``wire``) and fill buffers that are allocated her
 
 from __future__ import annotations
 
-import fcntl
-import mmap
 import os
-import select
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 import deepscreen
-from deepscreen.errors import DecoderCrashed, DecodeTimeout, MediaError, UnreadableMedia
+from deepscreen.errors import DecoderCrashed, MediaError, UnreadableMedia
 from deepscreen.findings.finding import Finding
 from deepscreen.findings.inspectors import not_inspected
-from deepscreen.media.intake import Intake, open_taken
+from deepscreen.media.containers.kinds import ContainerKind
+from deepscreen.media.conversation import Child, not_asked_for
+from deepscreen.media.intake import Intake, open_regular, open_taken
 from deepscreen.media.isolation import isolation
+from deepscreen.media.members import Members
 from deepscreen.media.samples import Frame, MediaFacts, SamplingPlan, Still, Waveform
 from deepscreen.media.wire import (
     MAX_FINDINGS,
-    MAX_MESSAGE_BYTES,
-    Done,
     FactsFound,
-    Failed,
-    FindingMade,
     Job,
     Offer,
     PixelsOffered,
-    Reply,
-    RoomWanted,
     SoundOffered,
-    Started,
-    Written,
-    decode_reply,
     encode,
 )
 from deepscreen.settings import Limits
 
-EXIT_WAIT_SECONDS = 5.0
 CLOSE_WAIT_SECONDS = 2.0
 # The server parses hostile bytes in its children: it inherits nothing that could be a secret.
 INHERITED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHOME")
@@ -65,8 +53,6 @@ SERVER_VARIABLES = {
     "MALLOC_ARENA_MAX": "2",
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
-Heard = TypeVar("Heard", bound=Reply)
-SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +99,7 @@ class Decoder:
             if isinstance(beginning, FactsFound):
                 return Examined(beginning.facts, None)
             if beginning.pixels > self._limits.max_pixels:
-                raise _not_asked_for()
+                raise not_asked_for()
             buffer = child.provide(beginning)
             facts = child.expect_facts()
             child.expect_written()
@@ -121,7 +107,7 @@ class Decoder:
         stream = facts.stream("image")
         height_px, width_px = (stream.height_px or 0, stream.width_px or 0) if stream is not None else (0, 0)
         if height_px * width_px != beginning.pixels:
-            raise _not_asked_for()
+            raise not_asked_for()
         pixels = buffer.reshape(height_px, width_px, 3)
         return Examined(facts, Still(pixels))
 
@@ -177,27 +163,47 @@ class Decoder:
                 if offer is None:
                     return
                 if not isinstance(offer, SoundOffered) or offer.count > most_samples:
-                    raise _not_asked_for()
+                    raise not_asked_for()
                 samples = child.receive(offer).view(np.float32).copy()
                 yield Waveform(samples, sample_rate_hz, samples_before / sample_rate_hz)
                 samples_before += len(samples)
 
-    def _pixels(self, child: _Child, offer: Offer) -> NDArray[np.uint8]:
+    @contextmanager
+    def members(
+        self, intake: Intake, kind: ContainerKind, *, further: Sequence[Path] = (), max_members: int = 1_000_000
+    ) -> Iterator[Members]:
+        """The files within a container, one after the other. ``further``: the other segments of an E01 image.
+
+        What is wrong with a member is raised where its content is read; what is wrong with the container as a whole
+        where the next member is asked for.
+        """
+        job = Job(
+            operation="unpack",
+            limits=self._limits,
+            container=kind,
+            max_members=max_members,
+            further_files=len(further),
+        )
+        with self._conversation(intake, job, further) as child:
+            yield Members(child)
+
+    def _pixels(self, child: Child, offer: Offer) -> NDArray[np.uint8]:
         if not isinstance(offer, PixelsOffered) or offer.height_px * offer.width_px > self._limits.max_pixels:
-            raise _not_asked_for()
+            raise not_asked_for()
         return child.receive(offer).reshape(offer.height_px, offer.width_px, 3)
 
     @contextmanager
-    def _conversation(self, intake: Intake, job: Job) -> Iterator[_Child]:
+    def _conversation(self, intake: Intake, job: Job, further: Sequence[Path] = ()) -> Iterator[Child]:
         packet = encode(job)
-        media_descriptor = open_taken(intake)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with closing(_Child(ours, self._limits.decode_timeout_seconds)) as child:
-            try:
-                self._hand_over(media_descriptor, theirs.fileno())
-            finally:
-                os.close(media_descriptor)
-                theirs.close()
+        with closing(Child(ours, self._limits.decode_timeout_seconds)) as child:
+            with theirs, ExitStack() as opened:
+                files = [open_taken(intake)]
+                opened.callback(os.close, files[0])
+                for path in further:
+                    files.append(open_regular(path))
+                    opened.callback(os.close, files[-1])
+                self._hand_over(theirs.fileno(), *files)
             child.start(packet)
             yield child
 
@@ -254,127 +260,3 @@ def _server_environment() -> dict[str, str]:
     package_folder = str(Path(deepscreen.__file__).resolve().parent.parent)
     paths = [package_folder, *filter(None, [kept.get("PYTHONPATH")])]
     return kept | SERVER_VARIABLES | {"PYTHONPATH": os.pathsep.join(paths)}
-
-
-class _Child:
-    """One job's process, as seen from here: what it says, and the power to end it."""
-
-    def __init__(self, channel: socket.socket, timeout_seconds: float) -> None:
-        self._channel = channel
-        self._channel.settimeout(timeout_seconds)
-        self._timeout_seconds = timeout_seconds
-        self._handle: int | None = None
-
-    def start(self, packet: bytes) -> None:
-        """Send the job, and take the handle that the child sends before it has read any of the file."""
-        try:
-            self._channel.sendall(packet)
-            answer, descriptors, _, _ = socket.recv_fds(self._channel, MAX_MESSAGE_BYTES, 1)
-        except TimeoutError as error:
-            raise self._timed_out() from error
-        except OSError as error:
-            raise DecoderCrashed(f"the decoder process could not be started: {error.strerror}") from error
-        self._handle = descriptors[0] if descriptors else None
-        if self._handle is None or not isinstance(decode_reply(answer or b"{}"), Started):
-            raise DecoderCrashed("the decoder process could not be started")
-
-    def first_word(self) -> FactsFound | RoomWanted:
-        """What the file is; or, of a picture, how much room it will need."""
-        return cast("FactsFound | RoomWanted", self._hear(FactsFound, RoomWanted))
-
-    def expect_facts(self) -> MediaFacts:
-        return self._hear(FactsFound).facts
-
-    def next_finding(self) -> Finding | None:
-        """What the child has found, or None when it has done."""
-        reply = self._hear(FindingMade, Done)
-        return reply.finding if isinstance(reply, FindingMade) else None
-
-    def expect_written(self) -> None:
-        self._hear(Written)
-
-    def next_offer(self) -> Offer | None:
-        """What the child has to give, or None when it has done."""
-        reply = self._hear(PixelsOffered, SoundOffered, Done)
-        return reply if isinstance(reply, Offer) else None
-
-    def receive(self, offer: Offer) -> NDArray[np.uint8]:
-        """The samples of *offer*, in a buffer made for them. Its size was checked by the caller, and is sealed."""
-        buffer = self.provide(offer)
-        self.expect_written()
-        return buffer
-
-    def provide(self, wish: Offer | RoomWanted) -> NDArray[np.uint8]:
-        """Make a buffer, give it to the child, and map it; what it holds counts once the child has said Written."""
-        descriptor = os.memfd_create("deepscreen-samples", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        try:
-            os.ftruncate(descriptor, wish.size_bytes)
-            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
-            self._grant(descriptor)
-            # Populated at once: single page faults are slow.
-            flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
-            return np.frombuffer(mmap.mmap(descriptor, wish.size_bytes, flags=flags), np.uint8)
-        finally:
-            os.close(descriptor)
-
-    def _grant(self, descriptor: int) -> None:
-        try:
-            socket.send_fds(self._channel, [b"b"], [descriptor])
-        except TimeoutError as error:
-            raise self._timed_out() from error
-        except OSError as error:
-            raise _died() from error
-
-    def expect_end(self) -> None:
-        """Wait until the child says that it has done, and is gone."""
-        self._hear(Done)
-        if not self._is_gone(EXIT_WAIT_SECONDS):
-            raise self._timed_out()
-
-    def close(self) -> None:
-        """End the process if it still runs, and wait for that."""
-        self._channel.close()
-        if self._handle is None:
-            return
-        try:
-            if not self._is_gone(0):
-                with suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(self._handle, signal.SIGKILL)
-                self._is_gone(EXIT_WAIT_SECONDS)
-        finally:
-            os.close(self._handle)
-            self._handle = None
-
-    def _is_gone(self, wait_seconds: float) -> bool:
-        poll = select.poll()
-        poll.register(self._handle if self._handle is not None else -1, select.POLLIN)
-        return bool(poll.poll(wait_seconds * 1000))
-
-    def _hear(self, *expected: type[Heard]) -> Heard:
-        try:
-            packet = self._channel.recv(MAX_MESSAGE_BYTES)
-        except TimeoutError as error:
-            raise self._timed_out() from error
-        except OSError as error:
-            raise _died() from error
-        if not packet:
-            raise _died()
-        reply = decode_reply(packet)
-        if isinstance(reply, Failed):
-            raise reply.as_error()
-        if not isinstance(reply, expected):
-            raise DecoderCrashed("the decoder said what was not asked for and was stopped")
-        return reply
-
-    def _timed_out(self) -> DecodeTimeout:
-        return DecodeTimeout(
-            f"no result within {self._timeout_seconds:g} s; the decoder was stopped (limits.decode_timeout_seconds)"
-        )
-
-
-def _not_asked_for() -> DecoderCrashed:
-    return DecoderCrashed("the decoder offered what was not asked for and was stopped")
-
-
-def _died() -> DecoderCrashed:
-    return DecoderCrashed("the decoder process died: a crash, or more memory or time than it may have")

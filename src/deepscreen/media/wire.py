@@ -17,12 +17,16 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from deepscreen.errors import (
     DecoderCrashed,
     EmptyMedia,
+    EncryptedMember,
     MediaError,
     MediaTooLarge,
     UndecodableMedia,
+    UnpackRefused,
+    UnsafeMember,
     UnsupportedMedia,
 )
 from deepscreen.findings.finding import Finding
+from deepscreen.media.containers.kinds import ContainerKind
 from deepscreen.media.samples import MediaFacts
 from deepscreen.settings import Limits
 
@@ -30,8 +34,22 @@ MAX_MESSAGE_BYTES = 128 * 1024  # a trust list has some 50 KiB
 MAX_TEXT_CHARACTERS = 500
 MAX_FINDINGS = 64
 FAILURES: dict[str, type[MediaError]] = {
-    kind.__name__: kind for kind in (EmptyMedia, UnsupportedMedia, MediaTooLarge, UndecodableMedia, DecoderCrashed)
+    kind.__name__: kind
+    for kind in (
+        EmptyMedia,
+        UnsupportedMedia,
+        MediaTooLarge,
+        UndecodableMedia,
+        DecoderCrashed,
+        UnpackRefused,
+        UnsafeMember,
+        EncryptedMember,
+    )
 }
+MAX_NAME_BYTES = 4096
+MAX_FURTHER_FILES = 250  # descriptors that the kernel passes at once, less two
+PIECE_BYTES = 1024 * 1024  # of a member's content, at once
+WANTED, UNWANTED = b"w", b"s"  # the answers to MemberFound
 
 
 class _Message(BaseModel):
@@ -41,11 +59,14 @@ class _Message(BaseModel):
 class Job(_Message):
     """What a decoder process is to do with the file that it is handed."""
 
-    operation: Literal["examine", "inspect", "frames", "sound"]
+    operation: Literal["examine", "inspect", "frames", "sound", "unpack"]
     limits: Limits
     times_seconds: tuple[float, ...] = ()
     sample_rate_hz: int = Field(default=16_000, ge=1_000, le=384_000)
     block_seconds: float = Field(default=30.0, gt=0, le=600)
+    container: ContainerKind | None = None  # for "unpack"
+    max_members: int = Field(default=1_000_000, ge=1)  # for "unpack"
+    further_files: int = Field(default=0, ge=0, le=MAX_FURTHER_FILES)  # for "unpack": segments of an image
     trust_anchors: str = ""  # PEM, for "inspect": the child sees no file but the one under examination
 
 
@@ -104,6 +125,35 @@ class SoundOffered(_Message):
         return self.count * 4
 
 
+class MemberFound(_Message):
+    """A file within a container; ``problem`` names a class in ``FAILURES`` where its content cannot be had."""
+
+    kind: Literal["member"] = "member"
+    name_b64: str = Field(max_length=4 * (MAX_NAME_BYTES // 3 + 1))
+    size_bytes: int | None = Field(ge=0)  # as the container claims
+    problem: str | None = None
+    text: str = Field(default="", max_length=MAX_TEXT_CHARACTERS)
+
+
+class BytesOffered(_Message):
+    """The child has ``count`` bytes of the member's content and asks for a buffer."""
+
+    kind: Literal["bytes"] = "bytes"
+    count: int = Field(ge=1, le=PIECE_BYTES)
+
+    @property
+    def size_bytes(self) -> int:
+        return self.count
+
+
+class MemberEnded(_Message):
+    """All of the member's content was given; or, with a ``problem``, what was given is not the whole."""
+
+    kind: Literal["member_ended"] = "member_ended"
+    problem: str | None = None
+    text: str = Field(default="", max_length=MAX_TEXT_CHARACTERS)
+
+
 class Written(_Message):
     """The buffer holds what was offered."""
 
@@ -124,12 +174,18 @@ class Failed(_Message):
     text: str = Field(max_length=MAX_TEXT_CHARACTERS)
 
     def as_error(self) -> MediaError:
-        return FAILURES.get(self.error, DecoderCrashed)(self.text)
+        return error_named(self.error, self.text)
 
 
 Offer = PixelsOffered | SoundOffered
-Reply = Started | RoomWanted | FactsFound | FindingMade | PixelsOffered | SoundOffered | Written | Done | Failed
+Found = FactsFound | FindingMade | MemberFound | MemberEnded
+Reply = Started | RoomWanted | Found | PixelsOffered | SoundOffered | BytesOffered | Written | Done | Failed
 _REPLY: TypeAdapter[Reply] = TypeAdapter(Annotated[Reply, Field(discriminator="kind")])
+
+
+def error_named(name: str, text: str) -> MediaError:
+    """The error that a child named; a name that is none of ours is a crash."""
+    return FAILURES.get(name, DecoderCrashed)(text)
 
 
 def encode(message: BaseModel) -> bytes:

@@ -28,22 +28,27 @@ COLUMNS = (
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def csv_header() -> str:
-    """The line of column names, with its line break."""
-    return _line(COLUMNS)
+def csv_header(further: Sequence[str] = ()) -> str:
+    """The line of column names, with its line break; those of *further* columns stand last."""
+    return _line([*COLUMNS, *further])
 
 
-def csv_rows(path: str, screening: Screening | None, error: str | None) -> list[str]:
+def csv_rows(path: str, screening: Screening | None, error: str | None, further: Sequence[str] = ()) -> list[str]:
     """One line, with its line break, per modality of the file; one line for a file that failed or has no modality.
 
     Text that a spreadsheet would run as a formula begins with an apostrophe; figures are as in the record.
     """
+    return [_line([*cells, *map(_text, further)]) for cells in table_cells(path, screening, error)]
+
+
+def table_cells(path: str, screening: Screening | None, error: str | None) -> list[list[str]]:
+    """The cells of those lines, one list a line, as long as ``COLUMNS``."""
     name, reason = _text(path), _text(error or "")
     if screening is None:
-        return [_line([name, *[""] * 11, reason])]
+        return [[name, *[""] * 11, reason]]
     head = [name, screening.media.sha256, screening.media.kind]
     bodies = [[modality, *_result(result)] for modality, result in in_order(screening)]
-    return [_line([*head, *body, reason]) for body in bodies or [["", screening.overall.verdict, *[""] * 7]]]
+    return [[*head, *body, reason] for body in bodies or [["", screening.overall.verdict, *[""] * 7]]]
 
 
 def _result(result: ModalityResult) -> list[str]:

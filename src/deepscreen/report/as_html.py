@@ -34,7 +34,8 @@ BAR_WIDTH = 120
 class IndexEntry:
     """One file: its name, and a screening or the text of an error; never both, never neither.
 
-    ``evidence_href`` is the folder of its evidence pictures, relative to the page (``evidence/<sha256>``).
+    ``evidence_href`` is the folder of its evidence pictures, relative to the page (``evidence/<sha256>``); "" where
+    they lie beside it.
     """
 
     path_display: str
@@ -46,7 +47,7 @@ class IndexEntry:
     def __post_init__(self) -> None:
         if (self.screening is None) == (self.error is None):
             raise ValueError("IndexEntry: want either a screening or an error, got both or neither")
-        if self.screening is not None and not SAFE_HREF.fullmatch(self.evidence_href):
+        if self.evidence_href and not SAFE_HREF.fullmatch(self.evidence_href):
             raise ValueError(f"IndexEntry: evidence_href must be a plain relative path, got {self.evidence_href!r}")
 
     @property
@@ -189,7 +190,7 @@ def _jpeg_uri(jpeg: bytes) -> str:
 def _evidence_url(entry: IndexEntry, evidence: Evidence) -> str:
     if not SAFE_NAME.fullmatch(evidence.name):
         raise ValueError(f"evidence name: want letters, digits, dot, dash and underscore, got {evidence.name!r}")
-    return f"{entry.evidence_href}/{evidence.name}"
+    return f"{entry.evidence_href}/{evidence.name}" if entry.evidence_href else evidence.name
 
 
 def _caption(evidence: Evidence) -> str:

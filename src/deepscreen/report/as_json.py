@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
+from collections.abc import Mapping
 from typing import Any
 
 import rfc8785
@@ -20,22 +20,34 @@ def envelope_line(path: bytes | str, *, screening: Screening | None = None, erro
     """
     if (screening is None) == (error is None):
         raise ValueError("envelope_line: want either a screening or an error, got both or neither")
-    envelope = _path_fields(path)
     if screening is not None:
-        envelope["screening"] = screening.model_dump(mode="json")
-    else:
-        envelope["error"] = {"type": type(error).__name__, "message": _well_formed(str(error))}
-    return rfc8785.dumps(envelope) + b"\n"
+        return scan_line(path, record=screening.canonical_json())
+    return scan_line(path, error=(type(error).__name__, str(error)))
 
 
-def envelope_path(line: bytes) -> bytes | None:
-    """The path that ``envelope_line`` wrote; None for a line that is not whole."""
-    try:
-        envelope = json.loads(line)
-        encoded = envelope.get("path_bytes_b64")
-        return base64.b64decode(encoded) if encoded is not None else str(envelope["path"]).encode()
-    except (ValueError, KeyError, AttributeError, TypeError):
-        return None
+def scan_line(
+    path: bytes | str,
+    *,
+    record: bytes | None = None,
+    error: tuple[str, str] | None = None,
+    facts: Mapping[str, str | int | bool | None] | None = None,
+) -> bytes:
+    """The envelope of one file of a scan as RFC 8785 JSON with a line feed. Its path is as for ``envelope_line``.
+
+    ``record``: the canonical JSON of its screening. ``error``: class and message. ``facts``: what else the scan knows
+    of the file; None is left out, text may carry undecodable bytes.
+    """
+    envelope: dict[str, Any] = _path_fields(path)
+    for name, value in (facts or {}).items():
+        if value is not None:
+            envelope[name] = _well_formed(value) if isinstance(value, str) else value
+    if error is not None:
+        envelope["error"] = {"type": error[0], "message": _well_formed(error[1])}
+    if record is None:
+        return rfc8785.dumps(envelope) + b"\n"
+    # The record is canonical already, and large: it is put in place of a null. No text can look like that place, for
+    # quotation marks within text are escaped.
+    return rfc8785.dumps({**envelope, "screening": None}).replace(b'"screening":null', b'"screening":' + record) + b"\n"
 
 
 def _path_fields(path: bytes | str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from deepscreen.evaluation.validation_page import validation_page
 from deepscreen.evaluation.validation_report import ValidationReport, validate
 from deepscreen.method import Method, recalibrated
 from deepscreen.report.wording import shown
-from deepscreen.scan import ScannedFile
+from deepscreen.scanning.single import ScannedFile
 from deepscreen.scoring.fusion import Scale
 from deepscreen.scoring.lab_calibration import INDEX_NAME, LabCalibration, LabName, lab_calibration
 from deepscreen.screening import ScreeningDesk

@@ -13,7 +13,7 @@ from deepscreen.evaluation.protocols import joined_clusters
 from deepscreen.kept import KeptResults
 from deepscreen.record import ModalityName, ModalityResult
 from deepscreen.report.wording import shown
-from deepscreen.scan import ScannedFile, scan_file
+from deepscreen.scanning.single import ScannedFile, scan_file
 from deepscreen.screening import ScreeningDesk
 from deepscreen.training.labelled import read_local_manifest
 

@@ -1,0 +1,110 @@
+"""Groups of contents that are copies of one another, by their fingerprints. In a group each is near one other."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepscreen.fingerprints.pdq import HASH_BYTES, MAX_DISTANCE
+from deepscreen.fingerprints.sound import MAX_BIT_ERRORS, Words, bit_errors, telling
+
+PAIRS_AT_ONCE = 2_000_000
+# Of the shorter clip's frames that must be near a frame of the other.
+MIN_SHARED_FRAMES = 0.75
+MIN_FRAMES = 3
+# Words that two recordings must share exactly before they are compared; one that many have says nothing.
+MIN_SHARED_WORDS, MAX_HOLDERS = 2, 200
+Hashes = NDArray[np.uint64]  # (n, 4)
+
+
+class Chains:
+    """Contents by number, joined pair by pair (union-find)."""
+
+    def __init__(self, count: int) -> None:
+        self._above = list(range(count))
+
+    def join(self, one: int, other: int) -> None:
+        """The two belong together, and with them all that belong to either."""
+        first, second = sorted((self._top(one), self._top(other)))
+        self._above[second] = first
+
+    def groups(self) -> list[list[int]]:
+        """Groups of two or more, each in order."""
+        found: defaultdict[int, list[int]] = defaultdict(list)
+        for number in range(len(self._above)):
+            found[self._top(number)].append(number)
+        return [group for group in found.values() if len(group) > 1]
+
+    def _top(self, number: int) -> int:
+        while self._above[number] != number:
+            self._above[number] = self._above[self._above[number]]
+            number = self._above[number]
+        return number
+
+
+def group_pictures(hashes: Sequence[bytes]) -> list[list[int]]:
+    """Groups of pictures by their PDQ hashes. Compares all with all: 50,000 take some 20 s, by the square."""
+    chains = Chains(len(hashes))
+    for one, other in near_pairs(_as_words(hashes)):
+        chains.join(one, other)
+    return chains.groups()
+
+
+def group_clips(clips: Sequence[Sequence[bytes]]) -> list[list[int]]:
+    """Groups of clips by the PDQ hashes of frames of each, taken at the same shares of its length."""
+    owner = [number for number, frames in enumerate(clips) for _ in frames]
+    matched: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+    frames = [frame for clip in clips for frame in clip]
+    for one, other in near_pairs(_as_words(frames)):
+        first, second = owner[one], owner[other]
+        if first != second:
+            matched[first, second].add(one if len(clips[first]) <= len(clips[second]) else other)
+    chains = Chains(len(clips))
+    for (first, second), shared in matched.items():
+        shorter = min(len(clips[first]), len(clips[second]))
+        if shorter >= MIN_FRAMES and len(shared) >= MIN_SHARED_FRAMES * shorter:
+            chains.join(first, second)
+    return chains.groups()
+
+
+def group_sounds(recordings: Sequence[Words]) -> list[list[int]]:
+    """Groups of recordings by their words; only those that share some words exactly are compared."""
+    holders: defaultdict[int, set[int]] = defaultdict(set)
+    for number, words in enumerate(recordings):
+        for word in telling(words):
+            holders[word].add(number)
+    shared: Counter[tuple[int, int]] = Counter()
+    for numbers in holders.values():
+        if 1 < len(numbers) <= MAX_HOLDERS:
+            shared.update(_pairs(sorted(numbers)))
+    chains = Chains(len(recordings))
+    for (one, other), count in shared.items():
+        if count >= MIN_SHARED_WORDS and bit_errors(recordings[one], recordings[other]) <= MAX_BIT_ERRORS:
+            chains.join(one, other)
+    return chains.groups()
+
+
+def near_pairs(hashes: Hashes) -> Iterator[tuple[int, int]]:
+    """All pairs (smaller number first) whose hashes differ in at most ``MAX_DISTANCE`` bits."""
+    count = len(hashes)
+    rows = max(1, PAIRS_AT_ONCE // max(1, count))
+    for start in range(0, count, rows):
+        block = hashes[start : start + rows]
+        distances = np.zeros((len(block), count - start), np.uint16)
+        for word in range(hashes.shape[1]):
+            distances += np.bitwise_count(block[:, word, None] ^ hashes[None, start:, word])
+        ones, others = np.nonzero(distances <= MAX_DISTANCE)
+        for one, other in zip(ones.tolist(), others.tolist(), strict=True):
+            if one < other:
+                yield start + one, start + other
+
+
+def _as_words(hashes: Iterable[bytes]) -> Hashes:
+    return np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, HASH_BYTES // 8)
+
+
+def _pairs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    return ((one, other) for at, one in enumerate(numbers) for other in numbers[at + 1 :])

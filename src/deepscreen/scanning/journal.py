@@ -1,0 +1,246 @@
+"""What a scan has found and done, in an SQLite file beside its results: the one truth that lists are written from.
+
+Rows are committed one by one: after ``kill -9`` all that was told is there, and nothing twice. Any thread may use it.
+See docs/adr/0017.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from deepscreen.errors import ConfigError
+from deepscreen.record import Verdict
+from deepscreen.report.wording import shown
+from deepscreen.scanning.listing import Entry
+from deepscreen.scanning.rows import PASSING, Outcome, Reason, Row
+
+PAGE_ROWS = 500
+COLUMNS = tuple(field.name for field in fields(Row))
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS files (
+  way BLOB PRIMARY KEY, listed_bytes INTEGER, listed_mtime_ns INTEGER, container BLOB,
+  {", ".join(name for name in COLUMNS if name not in ("way", "container"))}
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_content ON files (sha256);
+CREATE INDEX IF NOT EXISTS by_container ON files (container);
+CREATE TABLE IF NOT EXISTS fingerprints (sha256 TEXT PRIMARY KEY, kind TEXT NOT NULL, content BLOB NOT NULL);
+CREATE TEMP TABLE present (way BLOB PRIMARY KEY, size INTEGER, mtime INTEGER) WITHOUT ROWID;
+"""
+PASSING_SQL = ", ".join(f"'{name}'" for name in sorted(PASSING))
+IS_TOP, IS_DONE = "container IS NULL", "outcome IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What listing the folder again has shown."""
+
+    new: int
+    gone: int
+    gone_example: bytes | None
+
+
+class Journal:
+    """The journal in the file *path*, which is made where it is missing."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.RLock()
+        try:
+            # WAL with one sync a checkpoint: a killed process loses nothing, a lost machine its last moments.
+            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "temp_store = FILE", "cache_size = -16000"):
+                self._database.execute(f"PRAGMA {pragma}")
+            self._database.executescript(SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise ConfigError(
+                f"{shown(str(path))}: not the journal of a scan ({error}); choose another --out"
+            ) from error
+        self._database.row_factory = sqlite3.Row
+
+    def close(self) -> None:
+        """Closes the file; what is in it stays."""
+        self._database.close()
+
+    def check_facts(self, facts: Mapping[str, object], where: Path) -> None:
+        """Notes what the scan is made with; raises ConfigError where an earlier one was made with something else."""
+        told = {name: json.dumps(value, sort_keys=True) for name, value in facts.items()}
+        with self._transaction() as database:
+            before = dict(database.execute("SELECT name, value FROM facts").fetchall())
+            differ = sorted(name for name, value in told.items() if before.get(name, value) != value)
+            if differ:
+                raise ConfigError(
+                    f"{shown(str(where))}: holds results of another {', '.join(differ)}; choose another --out"
+                )
+            database.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", told.items())
+
+    def list_entries(self, found: Iterable[Entry], *, may_miss: bool = False) -> Listed:
+        """Notes the files that are there; one whose size or time has changed since is to be done again.
+
+        Where files are gone that were there before, nothing is noted, unless it *may_miss* some.
+        """
+        with self._transaction() as database:
+            database.execute("DELETE FROM present")
+            rows = ((entry.way, entry.size_bytes, entry.mtime_ns) for entry in found)
+            database.executemany("INSERT OR IGNORE INTO present VALUES (?, ?, ?)", rows)
+            gone = database.execute(
+                f"SELECT COUNT(*), MIN(way) FROM files WHERE {IS_TOP} AND way NOT IN (SELECT way FROM present)"
+            ).fetchone()
+            if gone[0] and not may_miss:
+                return Listed(0, gone[0], gone[1])
+            self._drop_changed(database)
+            new = database.execute(
+                "INSERT OR IGNORE INTO files (way, listed_bytes, listed_mtime_ns) SELECT way, size, mtime FROM present"
+            ).rowcount
+        return Listed(new, 0, None)
+
+    def _drop_changed(self, database: sqlite3.Connection) -> None:
+        changed = database.execute(
+            "SELECT way FROM files JOIN present USING (way) "
+            "WHERE listed_bytes IS NOT size OR listed_mtime_ns IS NOT mtime"
+        ).fetchall()
+        for (way,) in changed:
+            own = "SELECT way FROM files WHERE way = ?1 OR container = ?1"
+            self._reset(database, f"first_way IN ({own})", [way])
+            database.execute("DELETE FROM files WHERE way = ?1 OR container = ?1", [way])
+
+    def retry_passing(self) -> None:
+        """What failed for a reason that may have passed is to be done again."""
+        with self._transaction() as database:
+            self._reset(database, f"error_type IN ({PASSING_SQL})")
+
+    def forget_content(self, sha256: str) -> None:
+        """The files of this content are to be done again."""
+        with self._transaction() as database:
+            self._reset(database, "sha256 = ?1", [sha256])
+
+    def _reset(self, database: sqlite3.Connection, which: str, values: Sequence[object] = ()) -> None:
+        """Files are to be done again, and with them the containers that they are reached through."""
+        tops = f"(SELECT container FROM files WHERE {which})"
+        database.execute(
+            f"UPDATE files SET outcome = NULL WHERE reason = '{Reason.CONTAINER}' AND "
+            f"(way IN {tops} OR container IN {tops})",
+            values,
+        )
+        database.execute(f"UPDATE files SET outcome = NULL WHERE {which}", values)
+
+    def pending(self) -> Iterator[bytes]:
+        """Ways of the files of the folder that are not done, in byte order; more may be noted meanwhile."""
+        last = b""
+        while page := self._rows(
+            f"SELECT way FROM files WHERE {IS_TOP} AND outcome IS NULL AND way > ? ORDER BY way LIMIT {PAGE_ROWS}", last
+        ):
+            yield from (row["way"] for row in page)
+            last = page[-1]["way"]
+
+    def pending_count(self) -> int:
+        """How many files of the folder are not done."""
+        return int(self._rows(f"SELECT COUNT(*) AS n FROM files WHERE {IS_TOP} AND outcome IS NULL")[0]["n"])
+
+    def is_done(self, way: bytes) -> bool:
+        """Whether something came of this file already."""
+        return bool(self._rows(f"SELECT 1 FROM files WHERE way = ? AND {IS_DONE}", way))
+
+    def find_content(self, sha256: str) -> Row | None:
+        """The file in which this content was met first, once something came of it."""
+        found = self._rows(
+            f"SELECT * FROM files WHERE sha256 = ? AND {IS_DONE} AND first_way IS NULL ORDER BY way LIMIT 1", sha256
+        )
+        return _row(found[0]) if found else None
+
+    def put(self, row: Row, fingerprint: tuple[str, bytes] | None = None) -> None:
+        """Notes what came of a file, at once and for good. ``fingerprint``: its kind and bytes, of this content."""
+        columns = ", ".join(COLUMNS)
+        updates = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "way")
+        with self._transaction() as database:
+            database.execute(
+                f"INSERT INTO files ({columns}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+                f"ON CONFLICT (way) DO UPDATE SET {updates}",
+                [getattr(row, name) for name in COLUMNS],
+            )
+            if fingerprint is not None and row.sha256 is not None:
+                database.execute("INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?)", [row.sha256, *fingerprint])
+
+    def rows(self) -> Iterator[Row]:
+        """All files that are done, in byte order of their ways; holds a page of them at a time."""
+        last = b""
+        while page := self._rows(
+            f"SELECT * FROM files WHERE {IS_DONE} AND way > ? ORDER BY way LIMIT {PAGE_ROWS}", last
+        ):
+            yield from map(_row, page)
+            last = page[-1]["way"]
+
+    def strongest(self, count: int) -> list[Row]:
+        """The files that speak most for "synthetic or manipulated", each content once."""
+        found = self._rows(
+            f"SELECT * FROM files WHERE {IS_DONE} AND log10_lr IS NOT NULL AND first_way IS NULL "
+            "ORDER BY log10_lr DESC, way LIMIT ?",
+            count,
+        )
+        return [_row(row) for row in found]
+
+    def contents(self) -> Iterator[str]:
+        """Sha256 of every content that has a record."""
+        last = ""
+        while page := self._rows(
+            "SELECT DISTINCT sha256 FROM files WHERE verdict IS NOT NULL AND outcome IS NOT NULL AND sha256 > ? "
+            f"ORDER BY sha256 LIMIT {PAGE_ROWS}",
+            last,
+        ):
+            yield from (row["sha256"] for row in page)
+            last = page[-1]["sha256"]
+
+    def fingerprints(self, kind: str) -> Iterator[tuple[str, bytes]]:
+        """Sha256 and fingerprint of every content of this kind of fingerprint."""
+        last = ""
+        while page := self._rows(
+            f"SELECT sha256, content FROM fingerprints WHERE kind = ? AND sha256 > ? ORDER BY sha256 LIMIT {PAGE_ROWS}",
+            kind,
+            last,
+        ):
+            yield from ((row["sha256"], row["content"]) for row in page)
+            last = page[-1]["sha256"]
+
+    def counts(self) -> list[tuple[Outcome, Reason, str, str, int]]:
+        """Outcome, reason, kind of media, verdict and how many files that is of, for each that there are."""
+        found = self._rows(
+            f"SELECT outcome, reason, COALESCE(kind, '') AS kind, COALESCE(verdict, '') AS verdict, COUNT(*) AS n "
+            f"FROM files WHERE {IS_DONE} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+        )
+        return [(Outcome(r["outcome"]), Reason(r["reason"]), r["kind"], r["verdict"], r["n"]) for r in found]
+
+    def marked(self) -> tuple[int, int]:
+        """How many files repeat another's content, and how many a list of known files names."""
+        found = self._rows(
+            f"SELECT COUNT(first_way) AS repeats, COALESCE(SUM(is_known), 0) AS known FROM files WHERE {IS_DONE}"
+        )[0]
+        return int(found["repeats"]), int(found["known"])
+
+    def _rows(self, statement: str, *values: object) -> list[sqlite3.Row]:
+        with self._lock:
+            return self._database.execute(statement, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+
+def _row(found: sqlite3.Row) -> Row:
+    values: dict[str, Any] = {name: found[name] for name in COLUMNS}
+    values["outcome"], values["reason"] = Outcome(values["outcome"]), Reason(values["reason"])
+    values["verdict"] = None if values["verdict"] is None else Verdict(values["verdict"])
+    values["is_known"] = bool(values["is_known"])
+    return Row(**values)
