@@ -28,7 +28,7 @@ RUN DEEPSCREEN_WEIGHTS_CACHE=/opt/deepscreen/weights /opt/deepscreen/venv/bin/de
 FROM ${CUDA_IMAGE} AS runtime
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3 libgl1 libglib2.0-0 libxcb1 \
-        libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core \
+        bubblewrap libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core \
     && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 deepscreen \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin deepscreen \

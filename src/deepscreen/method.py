@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +14,6 @@ import rfc8785
 from deepscreen.detectors.catalogue.rows import Catalogue, load_catalogue
 from deepscreen.detectors.contract import Detector
 from deepscreen.detectors.device import ComputePlan, plan_compute
-from deepscreen.detectors.registry import OFF_BY_DEFAULT, Workshop, build_detectors, build_plugins
 from deepscreen.errors import CalibrationError, ConfigError, ManifestInvalid
 from deepscreen.record import Provenance
 from deepscreen.scoring.calibration import Calibration
@@ -40,13 +40,17 @@ class Method:
 
 def load_method(settings: Settings) -> Method:
     """Proves and loads everything; raises WeightsError, CalibrationError or ConfigError."""
+    # Here: the registry knows every network, and with them torch, which is for those alone that load a method.
+    from deepscreen.detectors.registry import OFF_BY_DEFAULT, Workshop, build_detectors, build_plugins
+
     store, catalogue = WeightsStore.from_settings(settings), load_catalogue(settings.catalogue)
     proven = {row.name: store.locate(row.name) for row in store.manifest.weights}
     plan = plan_compute(settings.device, settings.precision)
     scale = load_scale(store)
     _check_plugin_names(catalogue, scale)
     detectors = build_detectors(Workshop(store, plan), settings.switched_on)
-    _check_heads(scale, {name: weights.sha256 for name, weights in proven.items()}, detectors)
+    calibrated = [detector for detector in detectors if detector.card.name not in OFF_BY_DEFAULT]
+    _check_heads(scale, {name: weights.sha256 for name, weights in proven.items()}, calibrated)
     detectors += build_plugins(catalogue, plan)
     hashes = {name: weights.sha256 for name, weights in sorted(proven.items())}
     known_by = provenance(settings, plan, detectors, hashes, catalogue)
@@ -147,7 +151,7 @@ def fake_method(settings: Settings) -> Method:
     return Method(detectors, Scale({}, {}), provenance(settings, plan, detectors, {}), None)
 
 
-def _check_heads(scale: Scale, hashes: dict[str, str], detectors: tuple[Detector, ...]) -> None:
+def _check_heads(scale: Scale, hashes: dict[str, str], calibrated: Sequence[Detector]) -> None:
     """A calibration fitted on another head would turn right logits into wrong likelihood ratios."""
     known = set(hashes.values())
     for calibration in scale.calibrations.values():
@@ -156,8 +160,8 @@ def _check_heads(scale: Scale, hashes: dict[str, str], detectors: tuple[Detector
                 f"calibration of {calibration.detector} belongs to head {calibration.head_sha256[:12]}, which is not "
                 "installed; run `deepscreen fit` again or reinstall deepscreen"
             )
-    for detector in detectors:
-        if detector.card.name not in scale.calibrations.keys() | OFF_BY_DEFAULT:
+    for detector in calibrated:
+        if detector.card.name not in scale.calibrations:
             raise CalibrationError(f"{detector.card.name} has no calibration in the manifest")
 
 

@@ -26,7 +26,7 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_bytes: int = Field(4096 * MIB, ge=1, description="Largest file that is read, in bytes.")
+    max_bytes: int = Field(20 * 1024 * MIB, ge=1, description="Largest file that is read, in bytes.")
     max_pixels: int = Field(128_000_000, ge=1, description="Largest picture or video frame, in pixels.")
     max_duration_seconds: float = Field(6 * 3600.0, gt=0, description="Longest video or audio, in seconds.")
     max_frames: int = Field(64, ge=2, description="Most video frames that are scored in one clip.")
@@ -132,7 +132,9 @@ class Settings(BaseSettings):
         description="File of 64 hex digits, the key that blobs are encrypted with at rest (default: they are not).",
     )
     min_free_bytes: int = Field(
-        512 * MIB, ge=0, description="Space that must stay free in the blob store; below it uploads are refused (507)."
+        512 * MIB,
+        ge=0,
+        description="Space that must stay free on the disks of data_dir and blobs; below it uploads are refused (507).",
     )
     upload_lifetime_hours: float = Field(
         24.0, gt=0, le=24 * 30, description="How long a resumable upload may take; then its bytes are removed."

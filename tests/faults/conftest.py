@@ -22,7 +22,7 @@ def scale() -> Scale:
     """The figures of the issue with DEEPSCREEN_SOAK=1, else a few of each."""
     if os.environ.get("DEEPSCREEN_SOAK") == "1":
         return Scale(items=200, kills=50, mutations=1000, uploads=2000)
-    return Scale(items=24, kills=4, mutations=60, uploads=60)
+    return Scale(items=12, kills=3, mutations=36, uploads=72)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -28,7 +29,7 @@ class Scale:
 
 
 class Part:
-    """One process: ``serve``, ``api`` or ``worker``."""
+    """One process: ``serve``, ``api`` or ``worker``, on fake networks; ``real-serve`` or ``real-worker``."""
 
     def __init__(self, part: str, environment: dict[str, str], log: Path) -> None:
         self._part, self._log = part, log
@@ -45,7 +46,7 @@ class Part:
                 [sys.executable, str(RUN_SERVICE), self._part],
                 env=self._environment, stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
-        if self._part != "worker":
+        if not self._part.endswith("worker"):
             assert self._process.stdout
             self.url = self._process.stdout.readline().strip()
             assert self.url.startswith("http"), self._log.read_text()[-3000:]
@@ -62,10 +63,14 @@ class Part:
         if self._process.stdout:
             self._process.stdout.close()
 
+    def pause(self, *, goes_on: bool = False) -> None:
+        """Stops it where it is, or lets it go on."""
+        self._process.send_signal(signal.SIGCONT if goes_on else signal.SIGSTOP)
+
     def wait_until_ready(self) -> None:
         """Returns when an API takes files; at once for a worker."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while self._part != "worker":
+        while not self._part.endswith("worker"):
             try:
                 if httpx.get(self.url + "/readyz", timeout=20).status_code == 200:
                     return

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from figures import Figures
-from items import check_all, send_all, wait_until_all_ended
+from items import LIMITS, check_all, environment_of, send_all, wait_until_all_ended
 from processes import Client, Part, Scale, kill_at_random
 
 from deepscreen.screening import ScreeningDesk
@@ -71,6 +73,22 @@ def test_api_workers_or_all_are_killed(
     sent = run_and_kill(parts, scale, longest_wait_seconds=1.5)
     check_all(settings, sent, undisturbed, tmp_path)
     note(figures, "API, workers or all", settings, scale)
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.skipif(
+    os.environ.get("DEEPSCREEN_SOAK") != "1", reason="loads the real networks again and again; make soak"
+)
+def test_service_with_the_real_networks_is_killed(tmp_path: Path, figures: Figures) -> None:
+    settings = Settings(device="cpu", data_dir=tmp_path / "data", limits=LIMITS)
+    few = Scale(items=20, kills=5, mutations=0, uploads=0)
+    parts = [Part("real-serve", environment_of(settings), tmp_path / "log")]
+    sent = run_and_kill(parts, few, longest_wait_seconds=8.0)
+    with closing(ScreeningDesk.build(settings)) as undisturbed:
+        check_all(settings, sent, undisturbed, tmp_path)
+    note(figures, "the service with its real networks", settings, few)
 
 
 def note(figures: Figures, what: str, settings: Settings, scale: Scale) -> None:

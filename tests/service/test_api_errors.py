@@ -126,3 +126,24 @@ def test_unforeseen_error_is_a_problem_without_internals(settings: Settings, cap
     assert SECRET not in response.text
     assert SECRET in caplog.text
     assert response.headers["x-request-id"] in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "json"),
+    [
+        ("GET", "/v1/screenings/a%00b", None),
+        ("GET", "/v1/screenings?filename=a%00b", None),
+        ("GET", "/v1/audit?subject=%00", None),
+        ("PUT", "/v1/cases/a%00b/members/x", {}),
+        ("DELETE", "/v1/webhooks/%00", None),
+        ("POST", "/v1/cases", {"name": "a\0b"}),
+        ("POST", "/v1/cases", {"name": "a", "notes": "\0"}),
+        ("PATCH", "/v1/cases/" + "0" * 32, {"notes": "\0"}),
+        ("POST", "/v1/screenings/" + "0" * 32 + "/review", {"decision": "accept", "reason": "\0"}),
+        ("POST", "/v1/webhooks", {"url": "https://a.example/\0"}),
+    ],
+)
+def test_character_0_is_refused_wherever_postgres_would_choke_on_it(
+    client: TestClient, method: str, path: str, json: object
+) -> None:
+    assert client.request(method, path, json=json).status_code == 422

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +15,12 @@ from starlette.testclient import TestClient
 
 from deepscreen.api import uploads
 from deepscreen.api.http_errors import UploadStalled
+from deepscreen.api.resumable import ResumableUploads
+from deepscreen.api.room import Room
 from deepscreen.api.uploads import FORM_OVERHEAD_BYTES
-from deepscreen.settings import Limits
+from deepscreen.errors import StorageFull
+from deepscreen.settings import Limits, Settings
+from deepscreen.store.store import Store
 
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
 
@@ -117,5 +123,30 @@ def test_upload_that_stands_still_is_ended(tmp_path: Path, monkeypatch: pytest.M
         return messages.pop()
 
     scope = {"type": "http", "method": "POST", "headers": [(b"content-type", FORM["Content-Type"].encode())]}
-    with pytest.raises(UploadStalled):
-        asyncio.run(uploads.receive_upload(Request(scope, receive), tmp_path / "upload", limits=Limits()))
+    store = Store.open(Settings(), tmp_path)
+    room = Room(store, ResumableUploads(tmp_path, lifetime_seconds=60))
+    request = Request(scope, receive)
+    with room.promise(100) as promise, pytest.raises(UploadStalled):
+        asyncio.run(uploads.receive_upload(request, tmp_path / "upload", limits=Limits(), promise=promise))
+    store.close()
+
+
+def test_space_is_promised_once(tmp_path: Path) -> None:
+    """By parts of what is free: other processes write to this disk too."""
+    store = Store.open(Settings(min_free_bytes=0), tmp_path)
+    resumable = ResumableUploads(tmp_path, lifetime_seconds=60)
+    room, free_bytes = Room(store, resumable), shutil.disk_usage(tmp_path).free
+    room.check(free_bytes // 2)
+    with room.promise(free_bytes * 3 // 4) as promise:
+        with pytest.raises(StorageFull, match="make room"):
+            room.check(free_bytes // 2)
+        promise.arrived(free_bytes // 2)  # it lies on the disk now, and is counted there
+        room.check(free_bytes // 2)
+    resumable.begin("key", length_bytes=free_bytes * 3 // 4, filename=None, case_id=None)
+    with pytest.raises(StorageFull, match="make room"):
+        room.check(free_bytes // 2)
+    # One whose sender says no length takes what is there, but not what must stay free.
+    full = Room(dataclasses.replace(store, min_free_bytes=2**60), resumable)
+    with full.promise(0) as promise, pytest.raises(StorageFull, match="make room"):
+        promise.arrived(1)
+    store.close()

@@ -20,7 +20,7 @@ from deepscreen.api.webhook_sender import NotAllowed, WebhookSender
 from deepscreen.api.wire import outgoing_statement
 from deepscreen.settings import Settings
 from deepscreen.store import webhooks as webhooks_module
-from deepscreen.store.webhooks import DELAYS_SECONDS
+from deepscreen.store.webhooks import DELAYS_SECONDS, Webhooks
 
 
 class Receiver:
@@ -138,6 +138,46 @@ def test_message_is_given_up_in_the_end(
         receiver.wait_for(3)
         time.sleep(1.5)
     assert len(receiver.messages) == 3
+
+
+def test_secret_is_sealed_where_blobs_are(allowing: Settings, receiver: Receiver, png: bytes, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("ab" * 32)
+    key.chmod(0o400)
+    assert allowing.data_dir
+    with serving(allowing.model_copy(update={"blob_key_file": key})) as client:
+        secret = create(client, receiver.url)["secret"]
+        client.post("/v1/screenings", files={"file": ("a.png", png)})
+        receiver.wait_for(1)
+        headers, body = receiver.messages[0]
+        assert Verifier(secret).verify(body, headers)
+        on_disk = b"".join(path.read_bytes() for path in allowing.data_dir.glob("deepscreen.db*"))
+        assert secret.encode() not in on_disk
+        assert secret.removeprefix("whsec_").encode() not in on_disk
+    with serving(allowing) as client:  # the key is gone: nothing is sent, and the reason is told
+        client.post("/v1/screenings", files={"file": ("b.png", png + b"another")})
+        deadline = time.monotonic() + 20
+        while not (told := client.get("/v1/webhooks").json()["webhooks"][0]["last_error"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert "blob_key_file" in told
+    assert len(receiver.messages) == 1
+
+
+def test_messages_that_were_told_are_removed_in_the_end(
+    allowing: Settings, receiver: Receiver, png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(allowing) as client:
+        create(client, receiver.url)
+        client.post("/v1/screenings", files={"file": ("a.png", png)})
+        receiver.wait_for(1)
+        kept: Webhooks = client.app.state.service.webhooks  # type: ignore[attr-defined]
+        assert kept.prune() == 0
+        monkeypatch.setattr(webhooks_module, "KEPT_SECONDS", -3600.0)
+        deadline = time.monotonic() + 20
+        while not kept.prune():  # the answer is noted a moment after the message
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_webhook_that_was_deleted_is_told_nothing(allowing: Settings, receiver: Receiver, png: bytes) -> None:

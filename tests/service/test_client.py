@@ -13,8 +13,10 @@ import pytest
 from serving import Served
 
 from deepscreen.client import AsyncClient, Client, HashMismatch, NotEnded, Refused, Unreachable, flows
+from deepscreen.record import Verdict
 from deepscreen.settings import Limits, Settings
 from deepscreen.store.computations import State
+from deepscreen.store.keys import Role, create_key
 
 LARGE_BYTES = 300_000
 PIECE_BYTES = 70_000
@@ -198,3 +200,53 @@ def recorded(
 
     client._http._transport = Line()
     return calls
+
+
+def test_case_is_worked_on_and_its_result_reviewed(client: Client, served: Served, picture: Path) -> None:
+    database = served.app.state.service.store.database
+    reviewer, token = create_key(database, name="rita", role=Role.REVIEWER, lifetime_seconds=None, actor="test")
+    case = client.create_case("Case 7", notes="by post")
+    assert client.add_member(case.id, reviewer.id).members == tuple(sorted((*case.members, reviewer.id)))
+    envelope = client.screen(picture, case_id=case.id)
+    with Client(served.url, key=token) as rita:
+        final = rita.review(envelope.id, verdict=Verdict.INCONCLUSIVE, reason="too small")
+        assert final.review
+        assert (final.review.reviewer, final.review.reason) == (reviewer.id, "too small")
+        with pytest.raises(Refused) as refused:
+            rita.review(envelope.id)
+        assert refused.value.problem.status == 409
+    client.remove_member(case.id, reviewer.id)
+    assert client.change_case(case.id, notes="done", closed=True).closed_at
+    assert client.case(case.id).notes == "done"
+    assert case.id in {found.id for found in client.cases()}
+
+
+def test_screening_is_cancelled_tried_again_and_deleted(client: Client, picture: Path) -> None:
+    envelope = client.screen(picture)
+    assert client.cancel(envelope.id).state == State.DONE, "what has ended is not taken back"
+    again = client.retry(envelope.id)
+    assert again.id == envelope.id
+    assert client.wait(envelope.id).state == State.DONE
+    certificate = client.delete(envelope.id, reason="asked for")
+    assert (certificate.screening_id, certificate.original_removed) == (envelope.id, True)
+    with pytest.raises(Refused) as refused:
+        client.get(envelope.id)
+    assert refused.value.problem.status == 404
+
+
+def test_what_would_be_done_twice_is_not_sent_again(client: Client) -> None:
+    calls = recorded(client, lost=("POST",))
+    with pytest.raises(Unreachable):
+        client.create_case("once")
+    assert calls == ["POST"]
+    assert [case.name for case in client.cases()].count("once") == 1
+
+
+def test_async_client_works_on_cases_too(served: Served) -> None:
+    async def work() -> None:
+        async with AsyncClient(served.url, key=served.key) as client:
+            case = await client.create_case("Case 8")
+            assert (await client.case(case.id)).name == "Case 8"
+            assert (await client.change_case(case.id, name="Case 9")).name == "Case 9"
+
+    asyncio.run(work())

@@ -17,10 +17,11 @@ from deepscreen.errors import BlobDamaged, ConfigError
 from deepscreen.settings import Settings
 from deepscreen.store import audit
 from deepscreen.store.backup import back_up, restore
+from deepscreen.store.blobs import MARKER
 from deepscreen.store.cases import Cases
 from deepscreen.store.computations import Queue
 from deepscreen.store.keys import Caller, KeyRing, Role, create_key
-from deepscreen.store.screenings import Request, Screenings
+from deepscreen.store.screenings import Filters, Request, Screenings
 from deepscreen.store.store import Store
 from deepscreen.store.tables import metadata
 from deepscreen.store.verify import verify
@@ -88,11 +89,21 @@ def test_backup_comes_back_into_any_store(store: Store, other: Settings, tmp_pat
 def test_second_backup_copies_what_is_new(store: Store, tmp_path: Path) -> None:
     fill(store, tmp_path)
     back_up(store, tmp_path / "backup", with_key=False)
-    (kept,) = [path for path in (tmp_path / "backup/blobs").rglob("*") if path.is_file()]
+    (kept,) = [path for path in (tmp_path / "backup/blobs").rglob("*") if path.is_file() and path.name != MARKER]
     before = kept.stat().st_mtime_ns
     assert not back_up(store, tmp_path / "backup", with_key=False).has_signing_key
     assert not (tmp_path / "backup/signing-key.pem").exists()
     assert kept.stat().st_mtime_ns == before
+
+
+def test_what_was_deleted_leaves_the_backup_too(store: Store, tmp_path: Path) -> None:
+    fill(store, tmp_path)
+    back_up(store, tmp_path / "backup", with_key=False)
+    asked = Screenings(store, Queue(store.database, lease_seconds=60, max_deaths_alone=1))
+    (item,) = asked.page(ADA, Filters(), limit=10)
+    asked.delete(item.id, ADA, reason="")
+    assert back_up(store, tmp_path / "backup", with_key=False).blobs == 0
+    assert CONTENT not in [path.read_bytes() for path in (tmp_path / "backup").rglob("*") if path.is_file()]
 
 
 def test_backup_that_fails_leaves_the_one_before_whole(store: Store, tmp_path: Path, other: Settings) -> None:

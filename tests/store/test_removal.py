@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -213,6 +215,44 @@ def test_hostile_name_and_message_are_kept_by_both_databases(
     assert queue.finish(claim(queue), failed, worker="worker") is End.WRITTEN
     found = asked.get(item.id, ADA)
     assert (found.filename, found.error_message) == ("a\ufffdb.png", "x\ufffdy")
+
+
+@pytest.mark.parametrize("act", ["cancel", "retry", "delete"])
+def test_who_comes_while_it_is_deleted_is_told_so_and_leaves_nothing_queued(
+    store: Store, asked: Screenings, queue: Queue, original: Path, act: str
+) -> None:
+    acts: dict[str, Callable[[str], object]] = {
+        "cancel": lambda screening_id: asked.cancel(screening_id, ADA),
+        "retry": lambda screening_id: asked.retry(screening_id, ADA, method_digest=METHOD),
+        "delete": lambda screening_id: asked.delete(screening_id, ADA, reason="too"),
+    }
+    unforeseen: list[Exception] = []
+
+    def meanwhile(screening_id: str) -> None:
+        together.wait()
+        try:
+            acts[act](screening_id)
+        except NotThere:
+            pass
+        except Exception as error:
+            unforeseen.append(error)
+
+    for _ in range(8):
+        item = create(asked, original)
+        if act == "retry":
+            queue.finish(claim(queue), Outcome(State.FAILED, error_type="UndecodableMedia"), worker="worker")
+        together = threading.Barrier(2)
+        other = threading.Thread(target=meanwhile, args=(item.id,))
+        other.start()
+        together.wait()
+        with nullcontext() if act != "delete" else suppress(NotThere):  # then the other one may be first
+            asked.delete(item.id, ADA, reason="")
+        other.join()
+        with pytest.raises(NotThere):
+            asked.get(item.id, ADA)
+        assert queue.depth() == (0, 0)
+    assert unforeseen == []
+    assert list(verify(store)) == []
 
 
 def test_nothing_is_screened_again_that_is_gone(store: Store, asked: Screenings) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from deepscreen.errors import BlobDamaged, ConfigError, StoreError
 from deepscreen.settings import Settings
-from deepscreen.store.blobs import BlobStore, sha256_of
+from deepscreen.store.blobs import MARKER, BlobStore, sha256_of
 from deepscreen.store.sealing import PIECE_BYTES, TAG_BYTES, Sealer
 from deepscreen.store.store import Store
 
@@ -81,6 +81,17 @@ def test_large_files_take_little_memory(tmp_path: Path) -> None:
     assert peak_bytes < 10 * PIECE_BYTES
 
 
+def test_short_text_is_sealed_for_one_name_alone() -> None:
+    kept = Sealer(KEY).seal_text("whsec_abc", "webhook:1")
+    assert "whsec" not in kept
+    assert Sealer(KEY).open_text(kept, "webhook:1") == "whsec_abc"
+    for sealer, name, text in ((Sealer(KEY), "webhook:2", kept), (Sealer(bytes(32)), "webhook:1", kept)):
+        with pytest.raises(BlobDamaged):
+            sealer.open_text(text, name)
+    with pytest.raises(BlobDamaged, match="not sealed as it should be"):
+        Sealer(KEY).open_text("whsec_abc", "webhook:1")
+
+
 def test_store_seals_what_is_new_and_reads_what_is_old(tmp_path: Path) -> None:
     url = str(tmp_path / "blobs")
     old = BlobStore(url).put(b"from before")
@@ -95,7 +106,7 @@ def test_store_seals_what_is_new_and_reads_what_is_old(tmp_path: Path) -> None:
     with blobs.as_file(new, tmp_path) as path:
         assert path.read_bytes() == b"suspect picture"
     assert not path.exists()
-    on_disk = [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]
+    on_disk = [path for path in (tmp_path / "blobs").rglob("*") if path.is_file() and path.name != MARKER]
     assert len(on_disk) == 2
     assert not any(b"suspect" in path.read_bytes() for path in on_disk)
     assert set(blobs.older_than(-10)) == {old, new}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from deepscreen.errors import BlobDamaged, ConfigError, StorageFull, StoreError, StoreUnavailable
 from deepscreen.settings import Settings
-from deepscreen.store.blobs import BlobStore
+from deepscreen.store.blobs import MARKER, BlobStore
 from deepscreen.store.store import Store
 
 CONTENT = b"evidence" * 1000
@@ -43,6 +44,14 @@ def test_file_is_copied_in(blobs: BlobStore, tmp_path: Path) -> None:
     blobs.put_file(source, sha256)
     source.unlink()
     assert blobs.read(sha256) == CONTENT
+
+
+def test_several_are_kept_at_once(blobs: BlobStore) -> None:
+    contents = {hashlib.sha256(content).hexdigest(): content for content in (b"record", b"picture", CONTENT)}
+    blobs.put(CONTENT)
+    blobs.put_all(contents)
+    blobs.put_all({})
+    assert {sha256: blobs.read(sha256) for sha256 in contents} == contents
 
 
 def test_missing_and_removed_blobs_are_told(blobs: BlobStore) -> None:
@@ -82,7 +91,31 @@ def test_interrupted_write_leaves_no_blob(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         blobs.put_file(tmp_path / "gone", "0" * 64)
     assert not blobs.has("0" * 64)
-    assert [p for p in (tmp_path / "blobs").rglob("*") if p.is_file()] == []
+    assert [p.name for p in (tmp_path / "blobs").rglob("*") if p.is_file()] == [MARKER]
+
+
+def test_folder_whose_disk_is_not_mounted_is_noticed_and_not_filled_anew(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "blobs", tmp_path / "unmounted"
+    blobs = BlobStore(str(folder))
+    sha256 = blobs.put(CONTENT)
+    folder.rename(elsewhere)
+    folder.mkdir()
+    looks: list[Callable[[], object]] = [
+        lambda: blobs.put(b"new"),
+        lambda: blobs.read(sha256),
+        lambda: blobs.remove(sha256),
+        lambda: list(blobs.older_than(0)),
+        lambda: BlobStore(str(folder), expected_empty=False),
+    ]
+    for look in looks:
+        with pytest.raises(StoreUnavailable, match="mount its disk"):
+            look()
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+    elsewhere.rename(folder)
+    assert blobs.read(sha256) == CONTENT
+    (folder / MARKER).unlink()  # as an earlier version left it
+    assert BlobStore(str(folder), expected_empty=False).read(sha256) == CONTENT
 
 
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "A" * 64, "0" * 63])

@@ -62,6 +62,19 @@ def test_failed_transaction_leaves_nothing(store: Store) -> None:
         assert connection.execute(select(func.count()).select_from(audit_entries)).scalar() == 0
 
 
+def test_commit_that_need_not_be_durable_does_not_wait_for_the_disk(store: Store) -> None:
+    def told(is_durable: bool) -> str:
+        with store.database.write(is_durable=is_durable) as connection:
+            row = {"id": str(is_durable), "name": "", "notes": "", "created_at": 0.0, "created_by": "x"}
+            connection.execute(insert(cases).values(row))
+            asked = "PRAGMA synchronous" if store.database.is_sqlite else "SHOW synchronous_commit"
+            return str(connection.execute(text(asked)).scalar())
+
+    assert [told(True), told(False)] == (["2", "1"] if store.database.is_sqlite else ["on", "off"])
+    with store.database.read() as connection:
+        assert connection.execute(select(func.count()).select_from(cases)).scalar() == 2
+
+
 def test_writers_wait_for_each_other(store: Store) -> None:
     def write(number: int) -> None:
         for index in range(10):

@@ -209,6 +209,16 @@ def test_client_loads_none_of_the_networks() -> None:
     assert done.stdout.split() == []
 
 
+def test_service_that_leaves_screening_to_workers_loads_none_of_the_networks() -> None:
+    heavy = ("torch", "torchvision", "transformers", "librosa", "sklearn")
+    program = (
+        "import sys, deepscreen.api.server, deepscreen.engine.run_worker; "
+        f"print(*sorted(set({heavy!r}) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == []
+
+
 def test_command_line_starts_without_the_networks() -> None:
     heavy = ("torch", "transformers", "cv2", "librosa", "sklearn", "av", "fastapi")
     program = f"import sys, deepscreen.cli; print(*sorted(set({heavy!r}) & set(sys.modules)))"

@@ -28,6 +28,7 @@ from deepscreen.api import (
 from deepscreen.api.auth import SESSION_COOKIE
 from deepscreen.api.data_folder import open_data_folder
 from deepscreen.api.middleware import RequestShell
+from deepscreen.api.schema_examples import schema_examples
 from deepscreen.api.service import DeskFactory, Service
 from deepscreen.api.wire import Problem
 from deepscreen.screening import ScreeningDesk
@@ -62,7 +63,10 @@ class DeepscreenApi(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
         document = super().openapi()
-        document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        schemas = document["components"]["schemas"]
+        schemas["Problem"] = Problem.model_json_schema()
+        for name, example in schema_examples().items():
+            schemas[name]["examples"] = [example]
         document["components"]["securitySchemes"] = {"key": KEY_SCHEME, "session": SESSION_SCHEME}
         document["security"] = [{"key": []}, {"session": []}]
         return document

@@ -12,10 +12,10 @@ from deepscreen.api.uploads import FIELD_NAME
 PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 
 
-def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+def documented(*statuses: HTTPStatus, asks_for_a_key: bool = True) -> dict[int | str, dict[str, Any]]:
     """OpenAPI entries for problem bodies: *statuses*, those that any request may get, and the shape of any other."""
     always = (
-        HTTPStatus.UNAUTHORIZED,
+        *((HTTPStatus.UNAUTHORIZED,) if asks_for_a_key else ()),
         HTTPStatus.FORBIDDEN,
         HTTPStatus.MISDIRECTED_REQUEST,
         HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -63,7 +63,7 @@ ERROR_EXAMPLES: tuple[DeepscreenError, ...] = (
     NoTusVersion("Tus-Resumable is missing; this service speaks 1.0.0"),
     UploadBusy("another request sends bytes of this upload; wait for its end, then ask for the offset"),
     UploadStalled("no byte arrived for 30 s; send it again"),
-    MediaTooLarge("the file has more than 4294967296 bytes, the most that this service accepts"),
+    MediaTooLarge("the file has more than 21474836480 bytes, the most that this service accepts"),
     UnsupportedMedia("no image, video or audio that is read here; the content looks like a PDF document"),
     HostNotAllowed("host 'example.org' is not this service; use http://localhost:<port>/ or add it to public_names"),
     UndecodableMedia("JPEG picture cannot be decoded: image file is truncated"),

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from deepscreen import errors
 from deepscreen.api.wire import Problem
 from deepscreen.errors import DeepscreenError
+from deepscreen.store.screenings import NotThere
 
 logger = logging.getLogger(__name__)
 
@@ -245,6 +246,7 @@ def problem_response(problem: Problem, headers: Mapping[str, str] | None = None)
 def install(app: FastAPI) -> None:
     """Answers every error of *app* with a problem body; errors that nobody foresaw are caught by the middleware."""
     app.add_exception_handler(DeepscreenError, _on_deepscreen_error)
+    app.add_exception_handler(NotThere, _on_not_there)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
 
@@ -259,6 +261,12 @@ async def _on_deepscreen_error(request: Request, error: Exception) -> JSONRespon
     if status_of(type(error)) >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, NotReady):
         logger.error("request %s: %s: %s", request_id, type(error).__name__, error, exc_info=error)
     return error_response(error, request_id)
+
+
+async def _on_not_there(request: Request, _: Exception) -> JSONResponse:
+    """Also of what was deleted while the request was under way."""
+    gone = NoSuchResult("there is no such screening, case or key on this service")
+    return error_response(gone, request.state.request_id)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:

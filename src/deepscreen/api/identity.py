@@ -77,7 +77,7 @@ class TokenReader:
         subject = f"{self._issuer}\0{claims['sub']}"
         identity = "oidc" + hashlib.sha256(subject.encode()).hexdigest()[:ID_HEX_DIGITS]
         name = claims.get("preferred_username") or claims.get("email") or claims["sub"]
-        return Identity(identity, str(name)[:200], self._role(claims))
+        return Identity(identity, str(name)[:200].replace("\0", "\ufffd"), self._role(claims))
 
     def _role(self, claims: dict[str, Any]) -> Role:
         found: Any = claims

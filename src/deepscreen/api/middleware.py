@@ -12,7 +12,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deepscreen.api.admission import ClientGone
-from deepscreen.api.http_errors import ForeignOrigin, HostNotAllowed, error_response, internal_problem, problem_response
+from deepscreen.api.http_errors import (
+    ForeignOrigin,
+    HostNotAllowed,
+    WrongParameter,
+    error_response,
+    internal_problem,
+    problem_response,
+)
 from deepscreen.errors import DeepscreenError
 
 logger = logging.getLogger(__name__)
@@ -54,6 +61,7 @@ class RequestShell:
         reply = _Reply(send, request_id, self._headers, is_tus=scope["path"].startswith(TUS_PATH))
         try:
             self._check_sender(Headers(scope=scope))
+            _check_text(scope)
             await self._app(scope, receive, reply)
         except DeepscreenError as error:
             await error_response(error, request_id)(scope, receive, reply)
@@ -93,6 +101,12 @@ class _Reply:
             for name, value in self._always.items():
                 headers.setdefault(name, value)
         await self._send(message)
+
+
+def _check_text(scope: Scope) -> None:
+    """No id and no filter has the character 0, and Postgres cannot even compare a text with it."""
+    if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+        raise WrongParameter("the path or the query has the character 0")
 
 
 def _host_name(url: str) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -12,10 +10,8 @@ from fastapi import APIRouter, Body, Query, Response
 
 from deepscreen.api.context import Anyone, ServiceDep, Writer
 from deepscreen.api.documented import documented
-from deepscreen.api.http_errors import NoSuchResult
 from deepscreen.api.wire import CaseChange, CaseInfo, CaseList, NewCase
 from deepscreen.store.cases import Case
-from deepscreen.store.screenings import NotThere
 
 MOST_CASES = 500
 router = APIRouter(prefix="/v1/cases", tags=["cases"])
@@ -39,25 +35,22 @@ def list_cases(
 @router.get("/{case_id}", summary="A case", responses=NOT_FOUND)
 def read_case(case_id: str, service: ServiceDep, caller: Anyone) -> CaseInfo:
     """Gives name, notes and members; its items are listed by `GET /v1/screenings?case_id=`."""
-    with _found():
-        return _info(service.cases.get(case_id, caller))
+    return _info(service.cases.get(case_id, caller))
 
 
 @router.patch("/{case_id}", summary="Change, close or open a case", responses=NOT_FOUND)
 def change_case(case_id: str, service: ServiceDep, caller: Writer, change: Annotated[CaseChange, Body()]) -> CaseInfo:
     """Changes what is given. A closed case takes no new items."""
-    with _found():
-        changed = service.cases.change(
-            case_id, caller, name=change.name, notes=change.notes, closed=change.closed
-        )  # fmt: skip
-        return _info(changed)
+    changed = service.cases.change(
+        case_id, caller, name=change.name, notes=change.notes, closed=change.closed
+    )  # fmt: skip
+    return _info(changed)
 
 
 @router.put("/{case_id}/members/{key_id}", summary="Add a member", responses=NOT_FOUND)
 def add_member(case_id: str, key_id: str, service: ServiceDep, caller: Writer) -> CaseInfo:
     """Lets the key of this id work on the case."""
-    with _found():
-        return _info(service.cases.add_member(case_id, caller, key_id))
+    return _info(service.cases.add_member(case_id, caller, key_id))
 
 
 @router.delete(
@@ -69,16 +62,7 @@ def add_member(case_id: str, key_id: str, service: ServiceDep, caller: Writer) -
 )
 def remove_member(case_id: str, key_id: str, service: ServiceDep, caller: Writer) -> None:
     """From then on the case does not exist for that key."""
-    with _found():
-        service.cases.remove_member(case_id, caller, key_id)
-
-
-@contextmanager
-def _found() -> Iterator[None]:
-    try:
-        yield
-    except NotThere:
-        raise NoSuchResult("there is no such case or key on this service") from None
+    service.cases.remove_member(case_id, caller, key_id)
 
 
 def _info(case: Case) -> CaseInfo:

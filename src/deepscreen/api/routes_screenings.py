@@ -24,6 +24,7 @@ from deepscreen.api.documented import (
 from deepscreen.api.envelopes import envelope, path_of, summary
 from deepscreen.api.examples import EXAMPLE_ID
 from deepscreen.api.http_errors import (
+    NoSuchResult,
     ResultFinal,
     RoleForbidden,
     WrongParameter,
@@ -95,7 +96,6 @@ async def create_screening(
     It waits as long as `Prefer` says, or the service allows; then the answer is 202 and `Location` names where the
     result will be. A file that cannot be screened is answered with the reason, and the failed screening is kept.
     """
-    service.method()
     with service.admission.place():
         item = await service.submit(request, caller, case_id=case_id, key=idempotency_key)
         seconds = _wait_seconds(prefer, most=service.settings.wait_seconds)
@@ -228,7 +228,10 @@ async def _events(service: Service, caller: Caller, item: Item) -> AsyncIterator
             yield f"event: state\ndata: {json.dumps({'id': item.id, 'state': told.value})}\n\n"
         if told not in {State.QUEUED, State.RUNNING}:
             return
-        item = await service.next_state(item, caller)
+        try:
+            item = await service.next_state(item, caller)
+        except NoSuchResult:  # deleted meanwhile: there is nothing more to tell
+            return
         if item.state is told:
             yield ": still\n\n"  # a comment: keeps proxies from closing the connection, and notices a client that left
 

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 
 from deepscreen.api.context import Anyone, Auditor, ServiceDep
 from deepscreen.api.documented import documented
+from deepscreen.api.metrics import Load, page
 from deepscreen.api.wire import AuditPage, Health, PlacesInfo, ServiceInfo, outgoing_statement
 from deepscreen.store import audit
 from deepscreen.store.methods import method_loads
@@ -56,17 +57,12 @@ def read_info(service: ServiceDep, _: Anyone) -> ServiceInfo:
     responses={200: {"description": "Prometheus' text format.", "content": METRICS}, **documented()},
 )
 def read_metrics(service: ServiceDep, _: Anyone) -> Response:
-    """Gives times of stages, ends of screenings, readings for each detector, the queue and the device's memory."""
+    """Gives the queue, and of each living worker times of stages, ends, readings and drift for each detector, and the
+    memory of its device; what another process measured is some seconds old."""
     queued, running = service.queue.depth()
     loads = method_loads(service.store.database)
-    page = service.metrics.page(
-        queued=queued,
-        running=running,
-        loads=loads,
-        waiting=service.admission.taken,
-        stamps=service.pending_stamps() or 0,
-    )
-    return Response(page, media_type=METRICS_TYPE)
+    load = Load(queued, running, loads, service.admission.taken, service.pending_stamps() or 0)
+    return Response(page(load, service.figures_of_workers()), media_type=METRICS_TYPE)
 
 
 @router.get("/v1/audit", summary="The audit log", responses=documented())
@@ -92,7 +88,7 @@ async def read_openapi(request: Request, _: Anyone) -> JSONResponse:
 @router.get(
     "/livez",
     summary="Whether the process answers",
-    responses=documented(),
+    responses=documented(asks_for_a_key=False),
     openapi_extra={"security": []},
 )
 async def read_liveness() -> Health:
@@ -103,7 +99,7 @@ async def read_liveness() -> Health:
 @router.get(
     "/readyz",
     summary="Whether screenings are taken",
-    responses=documented(HTTPStatus.SERVICE_UNAVAILABLE),
+    responses=documented(HTTPStatus.SERVICE_UNAVAILABLE, asks_for_a_key=False),
     openapi_extra={"security": []},
 )
 async def read_readiness(service: ServiceDep) -> Health:

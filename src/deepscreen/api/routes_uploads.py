@@ -102,7 +102,7 @@ def begin_upload(
     service.method()
     service.check_case(metadata.get("case_id"), caller)
     service.check_queue()
-    service.store.check_space(service.resumable.promised_bytes() + upload_length)
+    service.room.check(upload_length)
     upload = service.resumable.begin(
         caller.id,
         length_bytes=upload_length,
@@ -205,6 +205,7 @@ async def _receive(request: Request, service: Service, upload: PartialUpload, *,
                 if pending_bytes >= WRITE_PIECE_BYTES:
                     # Taken out first: a piece that fails is not written again below.
                     pieces, pending, pending_bytes = pending, [], 0
+                    await asyncio.to_thread(service.room.check_still)
                     await asyncio.to_thread(service.resumable.append, upload, pieces)
     finally:
         await asyncio.to_thread(service.resumable.append, upload, pending)
@@ -240,6 +241,8 @@ def _metadata(header: str) -> dict[str, str]:
             found[key] = base64.b64decode(encoded, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError) as error:
             raise WrongParameter(f"Upload-Metadata: the value of {key} is no UTF-8 text in base64") from error
+        if "\0" in found[key]:
+            raise WrongParameter(f"Upload-Metadata: the value of {key} has the character 0")
     return found
 
 

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from deepscreen.api.data_folder import UploadFolder
 from deepscreen.api.endings import Endings
 from deepscreen.api.http_errors import IdempotencyKeyReused, NoSuchResult, NotReady
 from deepscreen.api.identity import TokenReader
-from deepscreen.api.metrics import Metrics
 from deepscreen.api.resumable import PartialUpload, ResumableUploads
+from deepscreen.api.room import Room
 from deepscreen.api.uploads import receive_upload
 from deepscreen.api.webhook_delivery import WebhookDelivery
 from deepscreen.api.webhook_sender import WebhookSender
@@ -74,7 +74,7 @@ class Service:
         )
         self.screenings = Screenings(store, self.queue)
         self.cases = Cases(store.database)
-        self.webhooks = Webhooks(store.database)
+        self.webhooks = Webhooks(store.database, store.blobs.sealer)
         self.webhook_sender = WebhookSender(settings)
         self.webhook_delivery = WebhookDelivery(self.webhooks, self.screenings, self.webhook_sender)
         self.signer: Signer = store.signer()
@@ -84,8 +84,8 @@ class Service:
         self.resumable = ResumableUploads(
             store.data_dir, lifetime_seconds=settings.upload_lifetime_hours * HOUR_SECONDS
         )
+        self.room = Room(store, self.resumable)
         self._endings = Endings()
-        self.metrics = Metrics()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="desk-loader")
         self._loading = None if desk_factory is None else self._loader.submit(self._load, desk_factory)
 
@@ -104,12 +104,13 @@ class Service:
         Raises NotReady, Overloaded, StorageFull, NoSuchResult (no such case), MediaError and RequestError about the
         upload, ClientDisconnect.
         """
-        method_digest = (await asyncio.to_thread(self.method)).method_digest
-        await asyncio.to_thread(self.check_queue)
-        self.store.check_space(int(request.headers.get("content-length", "0")))
+        limits = self.settings.limits
+        size_bytes = min(int(request.headers.get("content-length", "0")), limits.max_bytes)  # more is refused at once
+        method_digest = await asyncio.to_thread(self._ready_for, size_bytes)
         path = self._uploads.new_path()
         try:
-            upload = await receive_upload(request, path, limits=self.settings.limits)
+            with self.room.promise(size_bytes) as promise:
+                upload = await receive_upload(request, path, limits=limits, promise=promise)
             intake = upload.intake
             asked = screenings.Request(intake.sha256, intake.size_bytes, upload.filename, case_id, key)
             return await asyncio.to_thread(self._create, caller, asked, method_digest, path)
@@ -123,6 +124,13 @@ class Service:
         asked = screenings.Request(sha256, upload.length_bytes, upload.filename, upload.case_id, key)
         item = self._create(caller, asked, method_digest, self.resumable.path_of(upload))
         return self.resumable.hand_over(upload, item.id)
+
+    def _ready_for(self, size_bytes: int) -> str:
+        """Digest of the method that new files are queued for; raises NotReady, Overloaded, StorageFull."""
+        method_digest = self.method().method_digest
+        self.check_queue()
+        self.room.check(size_bytes)
+        return method_digest
 
     def check_queue(self) -> None:
         """Raises Overloaded where as many screenings wait as may wait."""
@@ -188,8 +196,20 @@ class Service:
 
     def wake(self) -> None:
         """Has the worker of this process look for work at once."""
-        if self._loading is not None and self._loading.done() and self._loading.exception() is None:
-            self._loading.result()[1].wake()
+        if (worker := self._own_worker()) is not None:
+            worker.wake()
+
+    def figures_of_workers(self) -> Iterable[str]:
+        """What every living worker measured, each in Prometheus' text format; that of this process as of now."""
+        figures = self.queue.figures()
+        if (worker := self._own_worker()) is not None:
+            figures[worker.id] = worker.figures.text()
+        return figures.values()
+
+    def _own_worker(self) -> Worker | None:
+        if self._loading is None or not self._loading.done() or self._loading.exception() is not None:
+            return None
+        return self._loading.result()[1]
 
     async def keep_house(self) -> None:
         """Signs the audit log every minute and cleans up every hour, until it is cancelled."""
@@ -247,6 +267,7 @@ class Service:
     def _clean(self) -> None:
         try:
             certificates, swept = clean(self.store, self.screenings, retention_days=self.settings.retention_days)
+            self.webhooks.prune()
         except StoreError as error:
             logger.warning("old screenings and blobs could not be cleaned up: %s", error)
             return
@@ -292,7 +313,6 @@ class Service:
         return loading.result()
 
     def _on_end(self, ended: Ended) -> None:
-        self.metrics.count(ended)
         if ended.screened is not None:
             self.admission.took(sum(ended.screened.stage_seconds.values()))
         self._endings.tell(ended.computation_id)

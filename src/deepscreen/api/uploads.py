@@ -14,6 +14,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from deepscreen.api.http_errors import MalformedUpload, UploadStalled, WrongContentType, WrongFields
+from deepscreen.api.room import Promise
 from deepscreen.errors import MediaTooLarge
 from deepscreen.media.intake import Intake, intake_of_hashed
 from deepscreen.settings import Limits
@@ -32,17 +33,17 @@ class Upload:
     filename: str | None
 
 
-async def receive_upload(request: Request, path: Path, *, limits: Limits) -> Upload:
+async def receive_upload(request: Request, path: Path, *, limits: Limits, promise: Promise) -> Upload:
     """Receives the one part named ``file`` into *path*, which must not exist; the caller removes it in any case.
 
     Raises WrongContentType, MalformedUpload, WrongFields, UploadStalled, and MediaTooLarge as soon as the size is known
-    or reached; starlette's ClientDisconnect when the client leaves.
+    or reached; StorageFull; starlette's ClientDisconnect when the client leaves.
     """
     part = _FilePart(_boundary(request))
     max_body_bytes = limits.max_bytes + FORM_OVERHEAD_BYTES
     if int(request.headers.get("content-length", "0")) > max_body_bytes:
         raise _too_large(limits)
-    sink = _HashingFile(path)
+    sink = _HashingFile(path, promise)
     try:
         async with aclosing(chunks_of(request)) as chunks:
             async for pieces in _pieces(part, _bounded(chunks, max_body_bytes, limits)):
@@ -95,7 +96,8 @@ async def _pieces(part: _FilePart, chunks: AsyncGenerator[bytes, None]) -> Async
 class _HashingFile:
     """A new file that only its owner may read; hashed as it is written."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, promise: Promise) -> None:
+        self._promise = promise
         path.touch(mode=0o600, exist_ok=False)
         self._file = path.open("wb", buffering=0)
         self._digest = hashlib.sha256()
@@ -103,6 +105,7 @@ class _HashingFile:
 
     def write(self, pieces: list[bytes]) -> None:
         data = b"".join(pieces)
+        self._promise.arrived(len(data))
         self._digest.update(data)
         view = memoryview(data)
         while view:  # an unbuffered file may take less than it was given

@@ -54,7 +54,14 @@ class WebhookDelivery:
         if item.state in {State.QUEUED, State.RUNNING}:  # a result that is not shown yet is not told of either
             self._webhooks.put_off(message, LOOK_SECONDS)
             return
-        error = self._sender.send(message.url, message.secret, message.id, ended_message(item))
+        error = self._send(message, ended_message(item))
         if error is not None:
             logger.info("webhook message %s was not taken: %s", message.id, error)
         self._webhooks.tried(message, error=error)
+
+    def _send(self, message: Message, body: str) -> str | None:
+        try:
+            secret = self._webhooks.secret_of(message)
+        except StoreError as error:
+            return str(error)
+        return self._sender.send(message.url, secret, message.id, body)

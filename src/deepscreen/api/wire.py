@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 from deepscreen.engine.about import MethodInfo
 from deepscreen.record import Screening, Verdict
@@ -15,6 +15,8 @@ from deepscreen.store.computations import State
 from deepscreen.store.keys import Role
 from deepscreen.store.reviews import Decision
 
+# Text from outside that is kept: Postgres keeps none with the character 0.
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 NOTHING_OUT = "Nothing leaves this machine: the service opens no outgoing connection."
 
 
@@ -71,7 +73,7 @@ class ReviewRequest(_Wire):
 
     decision: Decision
     verdict: Verdict | None = Field(None, description="The verdict that overrides; only with `override`.")
-    reason: str = Field("", max_length=4000, description="Why; needed with `override`.")
+    reason: Text = Field("", max_length=4000, description="Why; needed with `override`.")
 
     @model_validator(mode="after")
     def _override_says_what_and_why(self) -> ReviewRequest:
@@ -111,7 +113,7 @@ class SessionInfo(_Wire):
 class NewWebhook(_Wire):
     """Where messages shall go."""
 
-    url: str = Field(max_length=2000, description="An https URL of one of `webhook_hosts`.")
+    url: Text = Field(max_length=2000, description="An https URL of one of `webhook_hosts`.")
 
 
 class WebhookInfo(_Wire):
@@ -139,15 +141,15 @@ class WebhookList(_Wire):
 class NewCase(_Wire):
     """A case to be opened."""
 
-    name: str = Field(min_length=1, max_length=200)
-    notes: str = Field("", max_length=100_000)
+    name: Text = Field(min_length=1, max_length=200)
+    notes: Text = Field("", max_length=100_000)
 
 
 class CaseChange(_Wire):
     """What shall be different; what is not given stays."""
 
-    name: str | None = Field(None, min_length=1, max_length=200)
-    notes: str | None = Field(None, max_length=100_000)
+    name: Text | None = Field(None, min_length=1, max_length=200)
+    notes: Text | None = Field(None, max_length=100_000)
     closed: bool | None = None
 
 

@@ -10,9 +10,10 @@ from typing import Self, TypeVar
 
 import httpx
 
-from deepscreen.api.wire import ScreeningEnvelope, ScreeningSummary, ServiceInfo
-from deepscreen.client import flows
+from deepscreen.api.wire import CaseInfo, DeletionCertificate, ScreeningEnvelope, ScreeningSummary, ServiceInfo
+from deepscreen.client import casework, flows
 from deepscreen.client.flows import Call, Flow, Pause
+from deepscreen.record import Verdict
 
 Result = TypeVar("Result")
 
@@ -77,6 +78,48 @@ class AsyncClient:
         """Saves all evidence pictures of a finished screening in *folder*, each proven by its hash."""
         return await self._run(flows.download_evidence(envelope, folder))
 
+    async def cases(self) -> tuple[CaseInfo, ...]:
+        """The newest cases that the key may see."""
+        return await self._run(casework.cases())
+
+    async def case(self, case_id: str) -> CaseInfo:
+        """A case with its members."""
+        return await self._run(casework.case(case_id))
+
+    async def create_case(self, name: str, *, notes: str = "") -> CaseInfo:
+        """Opens a case, with the key as its first member."""
+        return await self._run(casework.create_case(name, notes=notes))
+
+    async def change_case(
+        self, case_id: str, *, name: str | None = None, notes: str | None = None, closed: bool | None = None
+    ) -> CaseInfo:
+        """Changes what is given; a closed case takes no new items."""
+        return await self._run(casework.change_case(case_id, name=name, notes=notes, closed=closed))
+
+    async def add_member(self, case_id: str, key_id: str) -> CaseInfo:
+        """Lets another key work on a case."""
+        return await self._run(casework.add_member(case_id, key_id))
+
+    async def remove_member(self, case_id: str, key_id: str) -> None:
+        """Takes a key out of a case."""
+        await self._run(casework.remove_member(case_id, key_id))
+
+    async def review(self, screening_id: str, *, verdict: Verdict | None = None, reason: str = "") -> ScreeningEnvelope:
+        """Makes a result final: accepts it, or with a *verdict* and a *reason* overrides it."""
+        return await self._run(casework.review(screening_id, verdict=verdict, reason=reason))
+
+    async def cancel(self, screening_id: str) -> ScreeningEnvelope:
+        """Takes a screening back, unless it has ended."""
+        return await self._run(casework.cancel(screening_id))
+
+    async def retry(self, screening_id: str) -> ScreeningEnvelope:
+        """Has the same file screened again, under the method of today."""
+        return await self._run(casework.retry(screening_id))
+
+    async def delete(self, screening_id: str, *, reason: str) -> DeletionCertificate:
+        """Deletes a screening for good, and gives the certificate; admins only."""
+        return await self._run(casework.delete(screening_id, reason=reason))
+
     async def _run(self, flow: Flow[Result]) -> Result:
         try:
             step = next(flow)
@@ -97,7 +140,13 @@ class AsyncClient:
 
     async def _send(self, call: Call) -> httpx.Response:
         request = self._http.build_request(
-            call.method, call.path, params=call.params, headers=call.headers, files=call.files, content=call.content
+            call.method,
+            call.path,
+            params=call.params,
+            headers=call.headers,
+            files=call.files,
+            content=call.content,
+            json=call.json,
         )
         response = await self._http.send(request, stream=True)
         try:

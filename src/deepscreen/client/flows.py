@@ -65,6 +65,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, tuple[str, bytes]] | None = None
     content: bytes | None = None
+    json: Mapping[str, Any] | None = None
     sink: Callable[[bytes], object] | None = None
 
 
@@ -86,18 +87,18 @@ def headers_of(key: str | None) -> dict[str, str]:
 
 def info() -> Flow[ServiceInfo]:
     """By what, how and under which limits the service screens."""
-    return _read(ServiceInfo, (yield from _insist(Call("GET", "/info"))))
+    return read(ServiceInfo, (yield from insist(Call("GET", "/info"))))
 
 
 def get(screening_id: str) -> Flow[ScreeningEnvelope]:
     """A screening as it stands."""
-    return _read(ScreeningEnvelope, (yield from _insist(Call("GET", f"/v1/screenings/{screening_id}"))))
+    return read(ScreeningEnvelope, (yield from insist(Call("GET", f"/v1/screenings/{screening_id}"))))
 
 
 def page(filters: Mapping[str, Any], before: str | None) -> Flow[ScreeningPage]:
     """A page of screenings."""
     given = {name: value for name, value in {**filters, "before": before}.items() if value is not None}
-    return _read(ScreeningPage, (yield from _insist(Call("GET", "/v1/screenings", params=given))))
+    return read(ScreeningPage, (yield from insist(Call("GET", "/v1/screenings", params=given))))
 
 
 def upload(path: Path, *, case_id: str | None) -> Flow[ScreeningEnvelope]:
@@ -166,7 +167,7 @@ def _upload_small(path: Path, case_id: str | None) -> Flow[str]:
         headers={"Prefer": "respond-async", "Idempotency-Key": secrets.token_hex(16)},
         files={"file": (path.name, path.read_bytes())},
     )
-    response = yield from _insist(call, good_with="location")
+    response = yield from insist(call, good_with="location")
     return response.headers["location"]
 
 
@@ -174,11 +175,11 @@ def _upload_large(path: Path, case_id: str | None) -> Flow[str]:
     metadata = {"filename": path.name} | ({} if case_id is None else {"case_id": case_id})
     encoded = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in metadata.items())
     begin = TUS | {"Upload-Length": str(path.stat().st_size), "Upload-Metadata": encoded}
-    upload_path = (yield from _insist(Call("POST", "/v1/uploads", headers=begin))).headers["location"]
+    upload_path = (yield from insist(Call("POST", "/v1/uploads", headers=begin))).headers["location"]
     offset, tries = -1, 0
     with path.open("rb") as file:
         while True:
-            told = yield from _insist(Call("HEAD", upload_path, headers=TUS))
+            told = yield from insist(Call("HEAD", upload_path, headers=TUS))
             tries = tries + 1 if int(told.headers["upload-offset"]) == offset else 0
             if tries >= len(DELAYS_SECONDS):
                 raise Unreachable(f"the upload stands still at {offset} bytes")
@@ -205,13 +206,14 @@ def _send_pieces(file: BinaryIO, upload_path: str, told: httpx.Response) -> Flow
     return told
 
 
-def _insist(call: Call, *, good_with: str | None = None) -> Flow[httpx.Response]:
-    """The answer to *call*, which may be sent more than once. One with the header *good_with* is good as it is."""
+def insist(call: Call, *, good_with: str | None = None, may_repeat: bool = True) -> Flow[httpx.Response]:
+    """The answer to *call*, which is sent again where it was lost, if that *may_repeat* it without harm, and where the
+    service says to come back. One with the header *good_with* is good as it is."""
     for delay in (*DELAYS_SECONDS, None):
         try:
             response = yield call
         except httpx.TransportError as error:
-            if delay is None:
+            if delay is None or not may_repeat:
                 raise Unreachable(f"{call.method} {call.path}: {error}") from error
             yield Pause(delay)
             continue
@@ -240,7 +242,7 @@ def _check(response: httpx.Response) -> httpx.Response:
     raise Refused(problem)
 
 
-def _read(model: type[Model], response: httpx.Response) -> Model:
+def read(model: type[Model], response: httpx.Response) -> Model:
     """The answer as a record; fields that a newer service adds are left out."""
     return model.model_validate_json(response.content, extra="ignore")
 

@@ -10,9 +10,10 @@ from typing import Self, TypeVar
 
 import httpx
 
-from deepscreen.api.wire import ScreeningEnvelope, ScreeningSummary, ServiceInfo
-from deepscreen.client import flows
+from deepscreen.api.wire import CaseInfo, DeletionCertificate, ScreeningEnvelope, ScreeningSummary, ServiceInfo
+from deepscreen.client import casework, flows
 from deepscreen.client.flows import Call, Flow, Pause
+from deepscreen.record import Verdict
 
 Result = TypeVar("Result")
 
@@ -73,6 +74,48 @@ class Client:
         """Saves all evidence pictures of a finished screening in *folder*, each proven by its hash."""
         return self._run(flows.download_evidence(envelope, folder))
 
+    def cases(self) -> tuple[CaseInfo, ...]:
+        """The newest cases that the key may see."""
+        return self._run(casework.cases())
+
+    def case(self, case_id: str) -> CaseInfo:
+        """A case with its members."""
+        return self._run(casework.case(case_id))
+
+    def create_case(self, name: str, *, notes: str = "") -> CaseInfo:
+        """Opens a case, with the key as its first member."""
+        return self._run(casework.create_case(name, notes=notes))
+
+    def change_case(
+        self, case_id: str, *, name: str | None = None, notes: str | None = None, closed: bool | None = None
+    ) -> CaseInfo:
+        """Changes what is given; a closed case takes no new items."""
+        return self._run(casework.change_case(case_id, name=name, notes=notes, closed=closed))
+
+    def add_member(self, case_id: str, key_id: str) -> CaseInfo:
+        """Lets another key work on a case."""
+        return self._run(casework.add_member(case_id, key_id))
+
+    def remove_member(self, case_id: str, key_id: str) -> None:
+        """Takes a key out of a case."""
+        self._run(casework.remove_member(case_id, key_id))
+
+    def review(self, screening_id: str, *, verdict: Verdict | None = None, reason: str = "") -> ScreeningEnvelope:
+        """Makes a result final: accepts it, or with a *verdict* and a *reason* overrides it."""
+        return self._run(casework.review(screening_id, verdict=verdict, reason=reason))
+
+    def cancel(self, screening_id: str) -> ScreeningEnvelope:
+        """Takes a screening back, unless it has ended."""
+        return self._run(casework.cancel(screening_id))
+
+    def retry(self, screening_id: str) -> ScreeningEnvelope:
+        """Has the same file screened again, under the method of today."""
+        return self._run(casework.retry(screening_id))
+
+    def delete(self, screening_id: str, *, reason: str) -> DeletionCertificate:
+        """Deletes a screening for good, and gives the certificate; admins only."""
+        return self._run(casework.delete(screening_id, reason=reason))
+
     def _run(self, flow: Flow[Result]) -> Result:
         try:
             step = next(flow)
@@ -93,7 +136,13 @@ class Client:
 
     def _send(self, call: Call) -> httpx.Response:
         request = self._http.build_request(
-            call.method, call.path, params=call.params, headers=call.headers, files=call.files, content=call.content
+            call.method,
+            call.path,
+            params=call.params,
+            headers=call.headers,
+            files=call.files,
+            content=call.content,
+            json=call.json,
         )
         response = self._http.send(request, stream=True)
         try:

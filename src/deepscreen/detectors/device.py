@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-from deepscreen.detectors.nets.clip import Precision
 from deepscreen.errors import ConfigError
+
+if TYPE_CHECKING:  # torch is loaded once a plan is made: a service that leaves screening to workers makes none
+    from deepscreen.detectors.nets.clip import Precision
 
 logger = logging.getLogger(__name__)
 # Processor features that make bf16 faster than fp32; without them bf16 is emulated and slow.
@@ -33,11 +34,13 @@ class ComputePlan:
 
 def plan_compute(device: str, precision: str) -> ComputePlan:
     """Resolves "auto"; raises ConfigError for a CUDA device that is not there."""
+    from torch import cuda
+
     chosen = device
     if device == "auto":
-        chosen = "cuda:0" if torch.cuda.is_available() else "cpu"
+        chosen = "cuda:0" if cuda.is_available() else "cpu"
     if chosen.startswith("cuda") and not _has_cuda(chosen):
-        raise ConfigError(f"device {device}: no such CUDA device; found {torch.cuda.device_count()}; use --device cpu")
+        raise ConfigError(f"device {device}: no such CUDA device; found {cuda.device_count()}; use --device cpu")
     is_cuda = chosen.startswith("cuda")
     number_format: Precision = "fp32"
     if precision == "bf16" or (precision == "auto" and _has_fast_bf16(is_cuda)):
@@ -46,13 +49,16 @@ def plan_compute(device: str, precision: str) -> ComputePlan:
 
 
 def _has_cuda(device: str) -> bool:
-    index = int(device.partition(":")[2] or 0)
-    return torch.cuda.is_available() and index < torch.cuda.device_count()
+    from torch import cuda
+
+    return cuda.is_available() and int(device.partition(":")[2] or 0) < cuda.device_count()
 
 
 def _has_fast_bf16(is_cuda: bool) -> bool:
     if is_cuda:
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        from torch import cuda
+
+        return bool(cuda.is_bf16_supported(including_emulation=False))
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from deepscreen.engine.figures import Figures
 from deepscreen.errors import BlobDamaged, DeepscreenError, StoreError
 from deepscreen.media.intake import intake_of_hashed
 from deepscreen.screened import Screened
@@ -61,6 +62,7 @@ class Worker:
         on_end: Watcher = lambda _: None,
     ) -> None:
         self.id = worker_id or new_worker_id()
+        self.figures = Figures(self.id)
         self._store, self._desk, self._queue = store, desk, queue
         self._about, self._on_end = about, on_end
         self._method_digest = desk.provenance.method_digest
@@ -75,7 +77,7 @@ class Worker:
     def start(self) -> None:
         """Begins. What an earlier process of the same id held is taken back at once."""
         self._queue.release_dead(known_dead=self.id)
-        self._queue.renew(self.id, self._method_digest, self._about)
+        self._renew()
         self._tell_of_others()
         for thread in (*self._threads, self._keeper):
             thread.start()
@@ -139,6 +141,7 @@ class Worker:
             logger.warning("computation %s was taken over by another worker", claim.id[:12])
         if end is End.UNWANTED:
             remove_or_leave(self._store, {claim.media_sha256, *outcome.blobs}, actor=f"worker:{self.id}")
+        self.figures.count(outcome, screened)
         self._on_end(Ended(claim.id, outcome, screened))
 
     def _compute(self, claim: Claim) -> tuple[Outcome, Screened | None]:
@@ -170,8 +173,7 @@ class Worker:
             sha256_of(c): c for c in (record, *screened.artefacts.values(), *([thumbnail] if thumbnail else ()))
         }
         if self._queue.reserve(claim, contents):
-            for content in contents.values():
-                self._store.blobs.put(content)
+            self._store.blobs.put_all(contents)
         return Outcome(
             State.DONE,
             record_sha256=sha256_of(record),
@@ -192,6 +194,9 @@ class Worker:
                 if self._stopping.wait(RETRY_SECONDS):
                     return None
 
+    def _renew(self) -> None:
+        self._queue.renew(self.id, self._method_digest, self._about, figures=self.figures.text())
+
     def _tell_of_others(self) -> None:
         for load in method_loads(self._store.database):
             if load.queued and not load.live_workers and load.method_digest != self._method_digest:
@@ -207,7 +212,7 @@ class Worker:
             thread.is_alive() for thread in self._threads
         ):
             try:
-                self._queue.renew(self.id, self._method_digest, self._about)
+                self._renew()
                 dead = self._queue.release_dead()
                 if dead:
                     logger.warning("took back %d computations of workers that fell silent", len(dead))

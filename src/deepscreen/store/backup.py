@@ -2,7 +2,8 @@
 
 Layout: ``database.jsonl`` (one row a line, after a line that names its table), ``blobs/``, ``signing-key.pem`` unless
 it was left out, and ``backup.json`` with the schema and the sha256 of the rest. The folder may be used again: blobs
-that it has are not copied twice. A store that seals blobs seals them there too, with the same key, which is not copied.
+that it has are not copied twice, and those of screenings that were deleted since are removed. A store that seals blobs
+seals them there too, with the same key, which is not copied.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from deepscreen.store.timestamps import stamp_blobs
 
 ROWS_NAME, ABOUT_NAME = "database.jsonl", "backup.json"
 ROWS_AT_ONCE = 500
+EVER = -1e9  # seconds: also what was written by a clock that is ahead
 TRIES = 5  # a blob that is deleted while it is copied makes the copy of the database old
 
 
@@ -76,6 +78,8 @@ def back_up(store: Store, folder: Path, *, with_key: bool) -> About:
         has_signing_key=has_key,
     )
     (folder / ABOUT_NAME).write_text(about.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    for sha256 in set(blobs.older_than(EVER)) - set(wanted):  # what was deleted is not kept here instead
+        blobs.remove(sha256)
     return about
 
 
@@ -96,7 +100,7 @@ def restore(store: Store, folder: Path) -> About:
     if about.schema_revision != revision:
         raise ConfigError(f"the backup has schema {about.schema_revision}, this version has {revision}")
     blobs = BlobStore(str(folder / BLOBS_NAME), store.blobs.sealer)
-    for sha256 in blobs.older_than(-1e9):
+    for sha256 in blobs.older_than(EVER):
         _copy_blob(blobs, store.blobs, sha256, store.scratch())
     with store.database.write() as connection:
         for name, rows in _grouped(folder / ROWS_NAME):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import io
 import os
@@ -12,8 +11,10 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -26,11 +27,13 @@ from deepscreen.store.disk_errors import told_as_store_errors
 from deepscreen.store.sealing import Sealer
 
 PIECE_BYTES = 1024 * 1024
+SYNCS_AT_ONCE = 8
 SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 FILE_MODE, FOLDER_MODE = 0o400, 0o700
 SEALED = ".sealed"
 SUFFIXES = ("", SEALED)
 UNFINISHED, UNFINISHED_SECONDS = ".new-", 86_400.0
+MARKER = "deepscreen-blobs"  # a file in the folder: an empty mount point has none
 # Libraries below fsspec whose errors of a line that is cut are no OSError.
 CLIENTS_OF_OBJECT_STORES = frozenset({"botocore", "aiobotocore", "aiohttp"})
 
@@ -45,9 +48,17 @@ class BlobStore:
 
     With a *sealer* new blobs are sealed, and named by their sha256 all the same. Those from before stay as they are.
     In *scratch* lies what is sealed before it is sent elsewhere: as large as the file, too large for a /tmp in memory.
+    A folder that is not *expected_empty* and holds nothing raises StoreUnavailable: its disk is not mounted, perhaps.
     """
 
-    def __init__(self, url: str, sealer: Sealer | None = None, *, scratch: Path | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        sealer: Sealer | None = None,
+        *,
+        scratch: Path | None = None,
+        expected_empty: bool = True,
+    ) -> None:
         self.sealer, self._scratch = sealer, scratch
         try:
             self._fs, self._root = fsspec.core.url_to_fs(url)
@@ -58,32 +69,29 @@ class BlobStore:
         self._is_local = isinstance(self._fs, LocalFileSystem)
         if self._is_local:
             with _told_as_store_errors():
-                _make_folders(Path(self._root))
+                self._mark(expected_empty=expected_empty)
 
     def put(self, content: bytes) -> str:
         """Keeps *content*; gives its sha256. Kept already, it is not written again."""
         sha256 = sha256_of(content)
-        self._keep(
-            sha256,
-            lambda: io.BytesIO(content),
-            write=lambda file: file.write_bytes(content),
-            send=lambda final: self._fs.pipe_file(final, content),
-        )
+        self.put_all({sha256: content})
         return sha256
+
+    def put_all(self, contents: Mapping[str, bytes]) -> None:
+        """Keeps contents by their sha256; together, so that the disk is waited for once and not for each."""
+        self._keep([_Incoming(sha256, content) for sha256, content in contents.items()])
 
     def put_file(self, path: Path, sha256: str) -> None:
         """Keeps a copy of the file at *path*, whose sha256 the caller has measured."""
-        self._keep(
-            sha256,
-            lambda: path.open("rb"),
-            write=functools.partial(_link_or_copy, path),
-            send=lambda final: self._fs.put_file(str(path), final),
-        )
+        self._keep([_Incoming(sha256, path)])
 
     def has(self, sha256: str) -> bool:
         """Whether there is such a blob; its content is not looked at."""
         with _told_as_store_errors():
-            return self._find(sha256) is not None
+            is_there = self._find(sha256) is not None
+        if not is_there:
+            self._check_mounted()
+        return is_there
 
     def read(self, sha256: str) -> bytes:
         """A blob's content; raises BlobDamaged where it is gone or is not what was written."""
@@ -129,12 +137,14 @@ class BlobStore:
 
     def remove(self, sha256: str) -> None:
         """Removes a blob; it may be gone already."""
+        self._check_mounted()
         for suffix in SUFFIXES:
             with _told_as_store_errors(), contextlib.suppress(FileNotFoundError):
                 self._fs.rm_file(self._path(sha256) + suffix)
 
     def older_than(self, seconds: float) -> Iterator[str]:
         """The blobs that were written longer ago than that, in no order."""
+        self._check_mounted()
         latest = time.time() - seconds
         with _told_as_store_errors():
             found = self._fs.find(self._root, detail=True)
@@ -157,6 +167,22 @@ class BlobStore:
         """Space left for more, None where nobody can tell (object stores)."""
         return shutil.disk_usage(self._root).free if self._is_local else None
 
+    def _mark(self, *, expected_empty: bool) -> None:
+        root = Path(self._root)
+        _make_folders(root)
+        # Blobs without a marker are those of before there was one.
+        if not (root / MARKER).exists() and (expected_empty or any(root.glob("??/??/*"))):
+            (root / MARKER).touch(mode=FILE_MODE)
+        self._check_mounted()
+
+    def _check_mounted(self) -> None:
+        """Raises StoreUnavailable where the folder is not the one that was filled: nothing is gone, or to be filled."""
+        if self._is_local and not Path(self._root, MARKER).exists():
+            raise StoreUnavailable(
+                f"the folder of blobs {self._root} has no file {MARKER}: mount its disk; only if what it held is lost "
+                "for good, make that file by hand"
+            )
+
     def _path(self, sha256: str) -> str:
         if not SHA256_PATTERN.fullmatch(sha256):
             raise StoreError(f"{sha256!r} is no sha256")
@@ -169,6 +195,7 @@ class BlobStore:
             path = self._find(sha256)
             try:
                 if path is None:
+                    self._check_mounted()
                     raise FileNotFoundError
                 with self._fs.open(path, "rb") as file:
                     yield self._unsealed(file, sha256) if path.endswith(SEALED) else file
@@ -185,49 +212,71 @@ class BlobStore:
         paths = (self._path(sha256) + suffix for suffix in SUFFIXES)
         return next((path for path in paths if self._fs.exists(path)), None)
 
-    def _keep(
-        self,
-        sha256: str,
-        source: Callable[[], IO[bytes]],
-        *,
-        write: Callable[[Path], object],
-        send: Callable[[str], object],
-    ) -> None:
-        """Keeps what *source* opens, unless it is there; unsealed, it is written to a path, or sent, as a whole."""
+    def _keep(self, incoming: list[_Incoming]) -> None:
+        """Keeps what is not there yet."""
+        self._check_mounted()
         with _told_as_store_errors():
-            if self._find(sha256) is not None:
+            missing = [each for each in incoming if self._find(each.sha256) is None]
+            if self._is_local:
+                self._link_in(missing)
                 return
-            final = self._path(sha256)
-            if self.sealer is None:
-                self._link_in(Path(final), write) if self._is_local else send(final)
-                return
-            with source() as content:
-                seal = functools.partial(_seal_to, self.sealer, content, sha256)
-                if self._is_local:
-                    self._link_in(Path(final + SEALED), seal)
-                    return
-                # First to a file: an object that is sent while it is made would be half there after an error.
-                descriptor, sealed = tempfile.mkstemp(prefix="sealed-", dir=self._scratch)
-                os.close(descriptor)
-                try:
-                    seal(Path(sealed))
-                    self._fs.put_file(sealed, final + SEALED)
-                finally:
-                    Path(sealed).unlink(missing_ok=True)
+            for each in missing:
+                self._send(each)
 
-    def _link_in(self, final: Path, write: Callable[[Path], object]) -> None:
-        """The file under its name as a whole and on the disk, or not at all."""
-        _make_folders(final.parent)
-        unfinished = Path(self._root) / f"{UNFINISHED}{secrets.token_hex(16)}"
+    def _send(self, each: _Incoming) -> None:
+        final = self._path(each.sha256)
+        if self.sealer is not None:
+            # First to a file: an object that is sent while it is made would be half there after an error.
+            descriptor, sealed = tempfile.mkstemp(prefix="sealed-", dir=self._scratch)
+            os.close(descriptor)
+            try:
+                each.seal_to(Path(sealed), self.sealer)
+                self._fs.put_file(sealed, final + SEALED)
+            finally:
+                Path(sealed).unlink(missing_ok=True)
+        elif isinstance(each.source, Path):
+            self._fs.put_file(str(each.source), final)
+        else:
+            self._fs.pipe_file(final, each.source)
+
+    def _link_in(self, incoming: list[_Incoming]) -> None:
+        """Each file under its name as a whole and on the disk, or not at all."""
+        finals = [Path(self._path(each.sha256) + (SEALED if self.sealer else "")) for each in incoming]
+        unfinished = [Path(self._root) / f"{UNFINISHED}{secrets.token_hex(16)}" for _ in incoming]
         try:
-            unfinished.touch(mode=0o600, exist_ok=False)
-            write(unfinished)
-            unfinished.chmod(FILE_MODE)
+            for each, path in zip(incoming, unfinished, strict=True):
+                path.touch(mode=0o600, exist_ok=False)
+                each.write_to(path, self.sealer)
+                path.chmod(FILE_MODE)
             _sync(unfinished)
-            unfinished.replace(final)
-            _sync(final.parent)
+            for path, final in zip(unfinished, finals, strict=True):
+                _make_folders(final.parent)
+                path.replace(final)
+            _sync({final.parent for final in finals})
         finally:
-            unfinished.unlink(missing_ok=True)
+            for path in unfinished:
+                path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Incoming:
+    """What is to be kept: bytes, or a file."""
+
+    sha256: str
+    source: bytes | Path
+
+    def write_to(self, path: Path, sealer: Sealer | None) -> None:
+        if sealer is not None:
+            self.seal_to(path, sealer)
+        elif isinstance(self.source, Path):
+            _link_or_copy(self.source, path)
+        else:
+            path.write_bytes(self.source)
+
+    def seal_to(self, path: Path, sealer: Sealer) -> None:
+        opened = self.source.open("rb") if isinstance(self.source, Path) else io.BytesIO(self.source)
+        with opened as content, path.open("wb") as file:
+            sealer.seal(content, file, self.sha256)
 
 
 def _make_folders(folder: Path) -> None:
@@ -246,12 +295,16 @@ def _link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _seal_to(sealer: Sealer, content: IO[bytes], name: str, path: Path) -> None:
-    with path.open("wb") as file:
-        sealer.seal(content, file, name)
+def _sync(paths: Collection[Path]) -> None:
+    """Returns when files and folders are on the disk. At the same time, several take little longer than one."""
+    if len(paths) == 1:
+        _sync_one(*paths)
+        return
+    with ThreadPoolExecutor(SYNCS_AT_ONCE) as threads:
+        list(threads.map(_sync_one, paths))
 
 
-def _sync(path: Path) -> None:
+def _sync_one(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -79,6 +79,8 @@ class Cases:
         with self._database.write() as connection:
             if connection.execute(select(api_keys.c.id).where(api_keys.c.id == key_id)).first() is None:
                 raise NotThere
+            # Locked: two may add the same member at the same moment.
+            connection.execute(select(cases.c.id).where(cases.c.id == case_id).with_for_update())
             is_member = (case_members.c.case_id == case_id) & (case_members.c.key_id == key_id)
             if connection.execute(select(case_members.c.key_id).where(is_member)).first() is None:
                 connection.execute(insert(case_members).values(case_id=case_id, key_id=key_id))

@@ -116,7 +116,8 @@ class Queue:
         with self._database.read() as connection:  # an empty queue is looked at often: without the writer's lock
             if connection.execute(self._next(self._database.now(connection), method_digest)).first() is None:
                 return None
-        with self._database.write() as connection:
+        # Lost in a power cut, it is as if the worker had died: the computation is queued still.
+        with self._database.write(is_durable=False) as connection:
             now = self._database.now(connection)
             row = connection.execute(self._next(now, method_digest).with_for_update(skip_locked=True)).first()
             if row is None or (row.is_alone and not is_idle):
@@ -129,7 +130,8 @@ class Queue:
 
     def reserve(self, claim: Claim, blobs: Iterable[str]) -> bool:
         """Says which blobs will be written, so that nobody removes them; False where the lease was lost."""
-        with self._database.write() as connection:
+        # Lost in a power cut, the blobs are nobody's and are swept up; an end that is kept keeps this too.
+        with self._database.write(is_durable=False) as connection:
             self._database.lock(connection, EVIDENCE_LOCK)
             if connection.execute(self._held(claim).values(lease_holder=computations.c.lease_holder)).rowcount == 0:
                 return False
@@ -172,14 +174,15 @@ class Queue:
             again = {"state": State.QUEUED.value, "not_before": self._database.now(connection) + delay}
             connection.execute(self._held(claim).values(**again, postponed=claim.postponed + 1, **NO_LEASE))
 
-    def renew(self, worker: str, method_digest: str, about: Mapping[str, Any]) -> None:
-        """Signs of life: the worker's own row and all its leases hold for another while."""
-        with self._database.write() as connection:
+    def renew(self, worker: str, method_digest: str, about: Mapping[str, Any], *, figures: str = "") -> None:
+        """Signs of life: the worker's own row, with its *figures*, and all its leases hold for another while."""
+        with self._database.write(is_durable=False) as connection:
             now = self._database.now(connection)
             lease = {"lease_expires_at": now + self._lease_seconds}
-            if connection.execute(update(workers).where(workers.c.id == worker).values(**lease)).rowcount == 0:
+            alive = update(workers).where(workers.c.id == worker).values(figures=figures, **lease)
+            if connection.execute(alive).rowcount == 0:
                 row = {"id": worker, "method_digest": method_digest, "about": dict(about), "started_at": now}
-                connection.execute(insert(workers).values(**row, **lease))
+                connection.execute(insert(workers).values(**row, figures=figures, **lease))
             held = (computations.c.lease_holder == worker) & (computations.c.state == State.RUNNING.value)
             connection.execute(update(computations).where(held).values(**lease))
 
@@ -221,6 +224,13 @@ class Queue:
             is_alive = workers.c.lease_expires_at > self._database.now(connection)
             newest_first = select(workers).order_by(is_alive.desc(), workers.c.started_at.desc())
             return connection.execute(newest_first.limit(1)).first()
+
+    def figures(self) -> dict[str, str]:
+        """What each living worker has measured, by its id."""
+        with self._database.read() as connection:
+            is_alive = workers.c.lease_expires_at > self._database.now(connection)
+            rows = connection.execute(select(workers.c.id, workers.c.figures).where(is_alive)).all()
+        return {row.id: row.figures or "" for row in rows}
 
     def _next(self, now: float, method_digest: str) -> Any:
         is_due = or_(computations.c.not_before.is_(None), computations.c.not_before <= now)

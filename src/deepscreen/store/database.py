@@ -17,7 +17,7 @@ from deepscreen.errors import ConfigError, StorageFull, StoreUnavailable
 MIGRATIONS = Path(__file__).parent / "migrations"
 SQLITE_BUSY_SECONDS = 30.0
 POSTGRES_CONNECT_SECONDS = 5
-WRITES = "deepscreen_writes"  # execution option: this transaction will write
+WRITES = "deepscreen_writes"  # execution option: this transaction will write, and how safe its commit is
 SCHEMA_LOCK, AUDIT_LOCK = 0x64656570, 0x61756474  # Postgres advisory locks; any constants that nobody else uses
 FULL_MESSAGES = ("database or disk is full", "No space left on device")
 
@@ -45,14 +45,18 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, is_durable: bool = True) -> Iterator[Connection]:
         """A transaction that is committed at the end, or undone by any error.
 
-        Raises StoreUnavailable, or StorageFull where the disk is full; nothing was written then.
+        One that is not durable does not wait for the disk: it outlives the process, but perhaps not a power cut; any
+        durable one after it takes it along. Raises StoreUnavailable, or StorageFull where the disk is full; nothing was
+        written then.
         """
         with _told_as_store_errors(), self._engine.connect() as connection:
-            connection = connection.execution_options(**{WRITES: True})
+            connection = connection.execution_options(**{WRITES: "FULL" if is_durable else "NORMAL"})
             with connection.begin():
+                if not (is_durable or self.is_sqlite):
+                    connection.execute(text("SET LOCAL synchronous_commit TO off"))
                 yield connection
 
     def now(self, connection: Connection) -> float:
@@ -111,14 +115,16 @@ def _sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver begins nothing on its own; _begin does
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "trusted_schema=OFF"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         # A reader that turns writer may find that another came first; who will write says so at once, and waits.
-        writes = connection.get_execution_options().get(WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        safety = connection.get_execution_options().get(WRITES)
+        if safety is not None:
+            connection.exec_driver_sql(f"PRAGMA synchronous={safety}")
+        connection.exec_driver_sql("BEGIN" if safety is None else "BEGIN IMMEDIATE")
 
     return engine
 

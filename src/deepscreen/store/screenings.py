@@ -133,20 +133,26 @@ class Screenings:
         return [item for item in items if not is_about_results or item.record_sha256 is not None]
 
     def cancel(self, screening_id: str, caller: Caller) -> Item:
-        """Takes the wish back; what runs already runs to its end, for nobody. Nothing happens to what has ended."""
+        """Takes the wish back; what runs already runs to its end, for nobody. Nothing happens to what has ended.
+
+        Raises NotThere, also where it is deleted at the same moment.
+        """
         item = self.get(screening_id, caller)
         if item.state not in {State.QUEUED, State.RUNNING}:
             return item
         with self._database.write() as connection:
             now = self._database.now(connection)
-            meant = update(screenings).where(screenings.c.id == screening_id)
-            connection.execute(meant.values(cancelled_at=now))
+            if connection.execute(_still(screening_id).values(cancelled_at=now)).rowcount == 0:
+                raise NotThere
             self._cancel_unwanted(connection, item.computation_id)
             self._log(connection, caller, SCREENING_CANCELLED, screening_id)
         return self.get(screening_id, caller)
 
     def retry(self, screening_id: str, caller: Caller, *, method_digest: str) -> Item:
-        """Has what has ended computed again: a new attempt, or under another method the first one of that."""
+        """Has what has ended computed again: a new attempt, or under another method the first one of that.
+
+        Raises NotThere, also where it is deleted at the same moment.
+        """
         item = self.get(screening_id, caller)
         if item.state in {State.QUEUED, State.RUNNING}:
             return item
@@ -157,8 +163,9 @@ class Screenings:
             media = (old.media_sha256, old.media_bytes)
             new = self._queue.put(connection, media=media, method_digest=method_digest, attempt=attempt)
             joined_at = self._joined_at(connection, caller, item.case_id, new)
-            meant = update(screenings).where(screenings.c.id == screening_id)
-            connection.execute(meant.values(computation_id=new, cancelled_at=None, joined_at=joined_at))
+            again = {"computation_id": new, "cancelled_at": None, "joined_at": joined_at}
+            if connection.execute(_still(screening_id).values(**again)).rowcount == 0:
+                raise NotThere  # and nothing is queued
             promise(self._database, connection, screening_id)
             self._log(connection, caller, SCREENING_RETRIED, screening_id, computation_id=new)
         return self.get(screening_id, caller)
@@ -174,8 +181,7 @@ class Screenings:
         item = self.get(screening_id, caller)
         with self._database.write() as connection:
             self._database.lock(connection, EVIDENCE_LOCK)
-            meant = update(screenings).where(screenings.c.id == screening_id, screenings.c.deleted_at.is_(None))
-            meant = meant.where(true() if only is None else only)
+            meant = _still(screening_id).where(true() if only is None else only)
             values = {"deleted_at": self._database.now(connection), "filename": None, "idempotency_key": None}
             if connection.execute(meant.values(**values)).rowcount == 0:
                 raise NotThere
@@ -303,6 +309,11 @@ COMPUTED = (
     "state", "method_digest", "started_at", "ended_at", "record_sha256", "kind", "verdict", "stage_milliseconds",
     "error_type", "error_message",
 )  # fmt: skip
+
+
+def _still(screening_id: str) -> Any:
+    """The row to be changed, unless it was deleted."""
+    return update(screenings).where(screenings.c.id == screening_id, screenings.c.deleted_at.is_(None))
 
 
 def _is_member(caller: Caller, case_id: Any) -> Any:

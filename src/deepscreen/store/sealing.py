@@ -8,6 +8,8 @@ number and whether it is the last: pieces can be neither reordered nor cut off. 
 
 from __future__ import annotations
 
+import base64
+import binascii
 import io
 import re
 import secrets
@@ -63,6 +65,20 @@ class Sealer:
         if len(header) != len(MAGIC) + SALT_BYTES or not header.startswith(MAGIC):
             raise BlobDamaged(f"blob {name} is not sealed as it should be")
         return io.BufferedReader(_Opened(sealed, self._cipher(header[len(MAGIC) :], name), name), PIECE_BYTES)
+
+    def seal_text(self, text: str, name: str) -> str:
+        """A short text sealed, as text again."""
+        sealed = io.BytesIO()
+        self.seal(io.BytesIO(text.encode()), sealed, name)
+        return base64.b64encode(sealed.getvalue()).decode()
+
+    def open_text(self, sealed: str, name: str) -> str:
+        """The text that was sealed under *name*; raises BlobDamaged."""
+        try:
+            content = base64.b64decode(sealed, validate=True)
+        except binascii.Error as error:
+            raise BlobDamaged(f"{name} is not sealed as it should be") from error
+        return self.open(io.BytesIO(content), name).read().decode()
 
     def _cipher(self, salt: bytes, name: str) -> AESGCM:
         return AESGCM(HKDF(SHA256(), KEY_BYTES, salt, b"deepscreen blob " + name.encode()).derive(self._key))

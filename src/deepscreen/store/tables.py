@@ -145,6 +145,7 @@ webhooks = Table(
     Column("id", ID, primary_key=True),
     Column("url", Text, nullable=False),
     Column("secret", String(100), nullable=False),  # messages are signed with it, so it is kept; gone with the webhook
+    Column("sealed_secret", Text),  # instead of it, where blobs are sealed
     Column("created_at", Float, nullable=False),
     Column("deleted_at", Float),
 )
@@ -171,6 +172,7 @@ workers = Table(
     Column("about", JSON, nullable=False),  # by what it screens, as /info tells it
     Column("started_at", Float, nullable=False),
     Column("lease_expires_at", Float, nullable=False),
+    Column("figures", Text),  # what it has measured so far, in Prometheus' text format
 )
 
 audit_entries = Table(

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import base64
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, update
 
+from deepscreen.errors import StoreError
 from deepscreen.store import audit
 from deepscreen.store.acts import WEBHOOK_CREATED, WEBHOOK_DELETED
 from deepscreen.store.computations import State
 from deepscreen.store.database import Database
 from deepscreen.store.keys import Caller
+from deepscreen.store.sealing import Sealer
 from deepscreen.store.tables import computations, screenings, webhook_messages, webhooks
 
 SECRET_BYTES = 32
 DELAYS_SECONDS = (5.0, 60.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 36_000.0)  # after each try in vain
+KEPT_SECONDS = 30 * 86_400.0  # messages that were told or given up, to be looked into
 CLAIM_SECONDS = 60.0  # whoever tries a message has it for so long; then it is another's
 DELIVERED, GIVEN_UP, GONE = "delivered", "given-up", "gone"
 
@@ -38,7 +41,9 @@ class Message:
 
     id: str
     url: str
-    secret: str
+    webhook_id: str
+    secret: str = field(repr=False)  # empty where it is sealed
+    sealed_secret: str | None
     screening_id: str
     tries: int
 
@@ -52,10 +57,10 @@ def promise(database: Database, connection: Connection, screening_id: str) -> No
 
 
 class Webhooks:
-    """The webhooks of a database."""
+    """The webhooks of a database. With a *sealer* secrets are sealed in it; those from before stay as they are."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, sealer: Sealer | None) -> None:
+        self._database, self._sealer = database, sealer
 
     def create(self, caller: Caller, url: str) -> tuple[Webhook, str]:
         """A new webhook and the secret that its messages are signed with (``whsec_...``)."""
@@ -63,7 +68,10 @@ class Webhooks:
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
         with self._database.write() as connection:
             now = self._database.now(connection)
-            connection.execute(insert(webhooks).values(id=webhook_id, url=url, secret=secret, created_at=now))
+            kept = {"secret": secret}
+            if self._sealer is not None:
+                kept = {"secret": "", "sealed_secret": self._sealer.seal_text(secret, _seal_name(webhook_id))}
+            connection.execute(insert(webhooks).values(id=webhook_id, url=url, created_at=now, **kept))
             audit.append(
                 self._database, connection, actor=caller.id, act=WEBHOOK_CREATED, subject=webhook_id,
                 details={"url": url},
@@ -81,7 +89,12 @@ class Webhooks:
         is_meant = (webhooks.c.id == webhook_id) & webhooks.c.deleted_at.is_(None)
         with self._database.write() as connection:
             now = self._database.now(connection)
-            if connection.execute(update(webhooks).where(is_meant).values(deleted_at=now, secret="")).rowcount == 0:
+            if (
+                connection.execute(
+                    update(webhooks).where(is_meant).values(deleted_at=now, secret="", sealed_secret=None)
+                ).rowcount
+                == 0
+            ):
                 return False
             left = (webhook_messages.c.webhook_id == webhook_id) & webhook_messages.c.outcome.is_(None)
             connection.execute(update(webhook_messages).where(left).values(outcome=GONE))
@@ -97,12 +110,22 @@ class Webhooks:
             .join(screenings, webhook_messages.c.screening_id == screenings.c.id)
             .join(computations, screenings.c.computation_id == computations.c.id)
         )
-        query = select(webhook_messages, webhooks.c.url, webhooks.c.secret).select_from(joined)
+        query = select(webhook_messages, webhooks.c.url, webhooks.c.secret, webhooks.c.sealed_secret).select_from(
+            joined
+        )
         with self._database.read() as connection:  # mostly there are none
             due = and_(webhook_messages.c.outcome.is_(None), webhook_messages.c.not_before <= self._now(connection))
             found = query.where(due, or_(ended, withdrawn)).order_by(webhook_messages.c.not_before).limit(limit)
             rows = connection.execute(found).all()
         return [_message(row) for row in rows if self._take(row)]
+
+    def secret_of(self, message: Message) -> str:
+        """What the message is signed with; raises StoreError where it is sealed with a key that is not here."""
+        if message.sealed_secret is None:
+            return message.secret
+        if self._sealer is None:
+            raise StoreError("the webhook's secret is sealed, and no blob_key_file is set")
+        return self._sealer.open_text(message.sealed_secret, _seal_name(message.webhook_id))
 
     def put_off(self, message: Message, seconds: float) -> None:
         """Nothing was tried: look again later."""
@@ -128,6 +151,13 @@ class Webhooks:
             meant = update(webhook_messages).where(webhook_messages.c.id == message.id)
             connection.execute(meant.values(outcome=GONE))
 
+    def prune(self) -> int:
+        """Removes messages that were told or given up long ago; gives how many."""
+        with self._database.write() as connection:
+            is_old = webhook_messages.c.not_before < self._now(connection) - KEPT_SECONDS
+            old = delete(webhook_messages).where(webhook_messages.c.outcome.is_not(None), is_old)
+            return connection.execute(old).rowcount
+
     def _take(self, row: Row[tuple[object, ...]]) -> bool:
         is_as_seen = (webhook_messages.c.id == row.id) & (webhook_messages.c.not_before == row.not_before)
         with self._database.write() as connection:
@@ -147,4 +177,8 @@ def _webhook(connection: Connection, row: Row[tuple[object, ...]]) -> Webhook:
 
 
 def _message(row: Row[tuple[object, ...]]) -> Message:
-    return Message(row.id, row.url, row.secret, row.screening_id, row.tries)
+    return Message(row.id, row.url, row.webhook_id, row.secret, row.sealed_secret, row.screening_id, row.tries)
+
+
+def _seal_name(webhook_id: str) -> str:
+    return f"webhook:{webhook_id}"

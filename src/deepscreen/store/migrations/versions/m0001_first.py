@@ -10,6 +10,17 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _keys()
+    _audit_log()
+    _cases()
+    _computations()
+    _blob_uses()
+    _workers()
+    _screenings()
+    _reviews()
+
+
+def _keys() -> None:
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -21,6 +32,9 @@ def upgrade() -> None:
         sa.Column("revoked_at", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
     )
+
+
+def _audit_log() -> None:
     op.create_table(
         "audit_checkpoints",
         sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
@@ -39,6 +53,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit_entries")),
     )
     op.create_index("ix_audit_entries_subject", "audit_entries", ["subject"], unique=False)
+
+
+def _cases() -> None:
     op.create_table(
         "cases",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -49,6 +66,16 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cases")),
     )
+    op.create_table(
+        "case_members",
+        sa.Column("case_id", sa.String(length=32), nullable=False),
+        sa.Column("key_id", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_case_members_case_id")),
+        sa.PrimaryKeyConstraint("case_id", "key_id", name=op.f("pk_case_members")),
+    )
+
+
+def _computations() -> None:
     op.create_table(
         "computations",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -77,6 +104,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_computations")),
     )
     op.create_index("ix_computations_state", "computations", ["state", "method_digest", "created_at"], unique=False)
+
+
+def _blob_uses() -> None:
+    op.create_table(
+        "blob_uses",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("computation_id", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(["computation_id"], ["computations.id"], name=op.f("fk_blob_uses_computation_id")),
+        sa.PrimaryKeyConstraint("sha256", "computation_id", name=op.f("pk_blob_uses")),
+    )
+    op.create_index("ix_blob_uses_computation_id", "blob_uses", ["computation_id"], unique=False)
+
+
+def _workers() -> None:
     op.create_table(
         "workers",
         sa.Column("id", sa.String(length=100), nullable=False),
@@ -86,21 +127,9 @@ def upgrade() -> None:
         sa.Column("lease_expires_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
     )
-    op.create_table(
-        "blob_uses",
-        sa.Column("sha256", sa.String(length=64), nullable=False),
-        sa.Column("computation_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(["computation_id"], ["computations.id"], name=op.f("fk_blob_uses_computation_id")),
-        sa.PrimaryKeyConstraint("sha256", "computation_id", name=op.f("pk_blob_uses")),
-    )
-    op.create_index("ix_blob_uses_computation_id", "blob_uses", ["computation_id"], unique=False)
-    op.create_table(
-        "case_members",
-        sa.Column("case_id", sa.String(length=32), nullable=False),
-        sa.Column("key_id", sa.String(length=32), nullable=False),
-        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_case_members_case_id")),
-        sa.PrimaryKeyConstraint("case_id", "key_id", name=op.f("pk_case_members")),
-    )
+
+
+def _screenings() -> None:
     op.create_table(
         "screenings",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -122,6 +151,9 @@ def upgrade() -> None:
     op.create_index("ix_screenings_computation_id", "screenings", ["computation_id"], unique=False)
     op.create_index("ix_screenings_created_at", "screenings", ["created_at", "id"], unique=False)
     op.create_index("ix_screenings_media_sha256", "screenings", ["media_sha256"], unique=False)
+
+
+def _reviews() -> None:
     op.create_table(
         "reviews",
         sa.Column("screening_id", sa.String(length=32), nullable=False),

@@ -1,0 +1,132 @@
+"""An example of everything that the routes take and give, shown with the schemas of the OpenAPI document."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from deepscreen.api.examples import EXAMPLE_DIGEST, EXAMPLE_ID, EXAMPLE_MEDIA_SHA256, example_envelope
+from deepscreen.api.wire import (
+    NOTHING_OUT,
+    AuditPage,
+    CaseInfo,
+    CaseList,
+    DeletionCertificate,
+    Health,
+    NewCase,
+    NewWebhook,
+    PlacesInfo,
+    ReviewRequest,
+    ScreeningPage,
+    ScreeningSummary,
+    ServiceInfo,
+    SessionInfo,
+    WebhookInfo,
+    WebhookList,
+    WebhookSecret,
+)
+from deepscreen.engine.about import DetectorInfo, WeightInfo
+from deepscreen.record import Verdict
+from deepscreen.settings import Limits, VerdictPolicy
+from deepscreen.store import audit
+from deepscreen.store.acts import SCREENING_DELETED
+from deepscreen.store.audit import FIRST_PREVIOUS, Entry
+from deepscreen.store.computations import State
+from deepscreen.store.keys import Role
+from deepscreen.store.reviews import Decision
+
+AT = datetime(2026, 11, 3, 14, 5, 9, tzinfo=UTC)
+KEY_ID, CASE_ID, WEBHOOK_ID = "4f0d1c6be2a39870", "c0b5a1f29e834d7695d1e07b3f6a8c42", "9b1e64d0f7c25a3881d4e6a0b3c7f512"
+WEBHOOK_URL = "https://hooks.lab.example/deepscreen"
+
+CASE = CaseInfo(
+    id=CASE_ID,
+    name="2026-117",
+    notes="Portrait from a chat, sent on 1 November.",
+    created_at=AT,
+    created_by=KEY_ID,
+    closed_at=None,
+    members=(KEY_ID,),
+)
+WEBHOOK = WebhookInfo(id=WEBHOOK_ID, url=WEBHOOK_URL, created_at=AT, waiting=0, last_error=None)
+SUMMARY = ScreeningSummary(
+    id=EXAMPLE_ID,
+    state=State.DONE,
+    case_id=CASE_ID,
+    filename="portrait.jpg",
+    created_at=AT,
+    media_sha256=EXAMPLE_MEDIA_SHA256,
+    kind="image",
+    verdict=Verdict.SPOOF_SUPPORTED,
+    method_digest=EXAMPLE_DIGEST,
+    href=f"/v1/screenings/{EXAMPLE_ID}",
+)
+ENTRY = Entry(
+    seq=1,
+    at=AT.isoformat(timespec="microseconds"),
+    actor=KEY_ID,
+    act=SCREENING_DELETED,
+    subject=EXAMPLE_ID,
+    details={"media_sha256": EXAMPLE_MEDIA_SHA256, "reason": "asked for by the sender", "was_last": True},
+    previous_sha256=FIRST_PREVIOUS,
+)
+INFO = ServiceInfo(
+    software="deepscreen 0.1.0",
+    schema_version=1,
+    method_digest=EXAMPLE_DIGEST,
+    settings_digest=EXAMPLE_DIGEST,
+    device_class="cpu",
+    precision="bf16",
+    profile="default",
+    weights=(WeightInfo(name="clip-vit-b16-vision", sha256=EXAMPLE_DIGEST),),
+    detectors=(
+        DetectorInfo(
+            name="image_clip",
+            modality="image",
+            version="4",
+            weights=("clip-vit-b16-vision",),
+            summary="Whole pictures, by a frozen CLIP backbone and a head of our own.",
+        ),
+    ),
+    decoder_isolation="bubblewrap",
+    decoder_syscall_filter=True,
+    limits=Limits(),
+    policy=VerdictPolicy(),
+    places=PlacesInfo(running=1, queued=3, without_worker=0, waiting=2, max_concurrent=2, max_waiting=16),
+    outgoing_connections=NOTHING_OUT,
+    timestamps_pending=None,
+)
+EXAMPLES: tuple[BaseModel, ...] = (
+    CASE,
+    CaseList(cases=(CASE,)),
+    NewCase(name="2026-117", notes="Portrait from a chat, sent on 1 November."),
+    SUMMARY,
+    ScreeningPage(items=(SUMMARY,), next=None),
+    example_envelope(),
+    ReviewRequest(decision=Decision.OVERRIDE, verdict=Verdict.INCONCLUSIVE, reason="A screenshot of a screenshot."),
+    DeletionCertificate(
+        screening_id=EXAMPLE_ID,
+        original_removed=True,
+        audit_entry=ENTRY,
+        audit_entry_sha256=audit.sha256_of(ENTRY),
+    ),
+    AuditPage(entries=(ENTRY,)),
+    SessionInfo(id=KEY_ID, name="ada", role=Role.EXAMINER, expires_at=AT, csrf_token=EXAMPLE_DIGEST),
+    NewWebhook(url=WEBHOOK_URL),
+    WEBHOOK,
+    WebhookSecret(**dict(WEBHOOK), secret="whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
+    WebhookList(webhooks=(WEBHOOK,)),
+    INFO,
+    Health(status="alive"),
+)
+LOGIN = {
+    "key": "dsk_4f0d1c6be2a39870_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
+}  # a secret is not printed by its model
+
+
+def schema_examples() -> dict[str, Any]:
+    """Examples by the name of their schema."""
+    found: dict[str, Any] = {type(each).__name__: each.model_dump(mode="json") for each in EXAMPLES}
+    return found | {"CaseChange": {"closed": True}, "Login": LOGIN}
