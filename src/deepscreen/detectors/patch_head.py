@@ -39,7 +39,7 @@ class PatchHead:
 
         Where the odds are high that is the log-odds; where they are low it is 0, and nothing is to be seen.
         """
-        single = np.sum(np.asarray(patches) * self.weights, axis=-1, keepdims=True, dtype=np.float64)
+        single = np.asarray(np.sum(np.asarray(patches) * self.weights, axis=-1, keepdims=True, dtype=np.float64))
         lift = max(0.0, view_logit - self.lifted_from)
         return np.logaddexp(0.0, np.asarray(centred(single).reshape(GRID, GRID) + self.offset + lift, dtype=np.float64))
 
