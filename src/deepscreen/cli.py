@@ -92,10 +92,10 @@ def _screen_files(files: list[Path], desk: ScreeningDesk, *, as_json: bool, evid
     kept = KeptResults(evidence, desk.provenance) if evidence is not None else None
     items = []
     with _progress() as progress:
-        task = progress.add_task("screening", total=len(files))
+        files_done = _FilesDone(progress, len(files))
         for path in files:
-            item = scan_file(Path(), path, desk, kept)
-            progress.advance(task)
+            item = scan_file(Path(), path, desk, kept, on_progress=files_done.within)
+            files_done.one_more()
             items.append(item)
             if as_json:
                 sys.stdout.buffer.write(envelope_line(os.fsencode(path), screening=item.screening, error=item.error))
@@ -170,6 +170,21 @@ def _progress() -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         yield progress
+
+
+class _FilesDone:
+    """How far a bar is: files that are done, and of the present one the share of its sound that is read."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._n_done = progress, 0
+        self._task = progress.add_task("screening", total=total)
+
+    def within(self, share: float) -> None:
+        self._progress.update(self._task, completed=self._n_done + share)
+
+    def one_more(self) -> None:
+        self._n_done += 1
+        self._progress.update(self._task, completed=self._n_done)
 
 
 def _print_table(items: list[ScannedFile]) -> None:

@@ -37,6 +37,9 @@ def peers(
     ] = None,
     sahu65: Annotated[bool, typer.Option(help="Whether to ask sahu65.")] = True,
     reader: Annotated[str, typer.Option(help="The data set's layout, or auto; see docs/evaluation.md.")] = "auto",
+    most: Annotated[
+        int | None, typer.Option(min=1, help="Ask slow peers of at most so many files, drawn by hash; default: of all.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of laundering in fits.")] = 0,
 ) -> None:
     """Set our held-out scores beside those of other detectors on the same files: see docs/peers.md.
@@ -51,9 +54,9 @@ def peers(
         layout = reader_for(manifest, reader)
         items = read_items(manifest, layout)
         if all(item.modality == "audio" for item in items):
-            bout, method = _speech(items, cache, seed)
+            bout, method = _speech(items, cache, seed, most)
         else:
-            bout, method = _pictures(items, cache, seed, mesonet, sahu65, sahu65_python)
+            bout, method = _pictures(items, cache, seed, most, mesonet, sahu65, sahu65_python)
         with Console(stderr=True).status("computing figures and their intervals"):
             report = peers_report(
                 bout.ours,
@@ -68,7 +71,13 @@ def peers(
 
 
 def _pictures(
-    items: list[Item], cache: Path, seed: int, mesonet: Path | None, asks_sahu65: bool, sahu65_python: Path | None
+    items: list[Item],
+    cache: Path,
+    seed: int,
+    most: int | None,
+    mesonet: Path | None,
+    asks_sahu65: bool,
+    sahu65_python: Path | None,
 ) -> tuple[Bout, Mapping[str, str]]:
     from deepscreen.evaluation.peers.mesonet import MesoNets
     from deepscreen.evaluation.peers.run import pictures_at_home, run_peers
@@ -85,10 +94,11 @@ def _pictures(
         home = pictures_at_home(
             items, bench.features.features, is_fused=bench.is_fused, policy=policy, progress=progress
         )
-        return run_peers(items, home, outside, cache / READINGS_NAME, policy=policy, progress=progress), bench.method
+        kept = cache / READINGS_NAME
+        return run_peers(items, home, outside, kept, most=most, policy=policy, progress=progress), bench.method
 
 
-def _speech(items: list[Item], cache: Path, seed: int) -> tuple[Bout, Mapping[str, str]]:
+def _speech(items: list[Item], cache: Path, seed: int, most: int | None) -> tuple[Bout, Mapping[str, str]]:
     from deepscreen.evaluation.peers.aasist import TITLES, AasistPeer
     from deepscreen.evaluation.peers.run import run_peers, speech_at_home
     from deepscreen.settings import VerdictPolicy, load_settings
@@ -98,7 +108,8 @@ def _speech(items: list[Item], cache: Path, seed: int) -> tuple[Bout, Mapping[st
     with _one_bar_at_a_time(len(items)) as progress:
         home = speech_at_home(items, bench.features.features, policy=policy, progress=progress)
         outside = [AasistPeer.of(bench.store, name) for name in TITLES]
-        return run_peers(items, home, outside, cache / READINGS_NAME, policy=policy, progress=progress), bench.method
+        kept = cache / READINGS_NAME
+        return run_peers(items, home, outside, kept, most=most, policy=policy, progress=progress), bench.method
 
 
 def _sahu65(is_asked: bool, python: Path | None, environments: Path) -> list[Peer]:

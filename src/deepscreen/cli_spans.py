@@ -1,4 +1,4 @@
-"""``deepscreen evaluate-spans``: is one manipulated second found in a minute of honest video?"""
+"""``deepscreen evaluate-spans``: is one manipulated second found in a minute of honest video, or half one of speech?"""
 
 from __future__ import annotations
 
@@ -18,28 +18,55 @@ MADE_NAME, TOKENS_NAME, REPORT_NAME = "span-clips", "span-tokens", "spans.json"
 
 
 def evaluate_spans(
-    manifest: Annotated[Path, typer.Option(help="Manifest of clips that `fit video` used.", exists=True)],
-    pictures: Annotated[Path, typer.Option(help="Manifest of pictures that `fit image` used.", exists=True)],
-    cache: Annotated[Path, typer.Option(help="Folder of features that both used; made clips are kept there too.")],
+    manifest: Annotated[Path, typer.Option(help="Manifest that `fit video` or `fit audio` used.", exists=True)],
+    cache: Annotated[Path, typer.Option(help="Folder of features that fits used; what is made is kept there too.")],
     out: Annotated[Path, typer.Option(help="Folder for spans.json.")],
+    pictures: Annotated[
+        Path | None, typer.Option(help="Of clips: the manifest of pictures that `fit image` used.", exists=True)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of laundering in fits.")] = 0,
 ) -> None:
-    """Judge the spans of clips: one second manipulated in a minute, by heads that saw nothing of its source.
+    """Judge spans: one manipulated second in a minute of video or half one of speech, by heads that saw none of it.
 
-    Clips are made of the manifest's, with untouched twins that have the same joins and coding. See docs/evaluation.md.
+    Without --pictures the manifest is one of speech. What is made of its recordings is set against untouched twins with
+    the same joins. See docs/evaluation.md.
     """
     with errors_to_exit_codes():
-        from deepscreen.evaluation.span_figures import share, span_figures
+        from deepscreen.evaluation.span_figures import INTERRUPTED, share, span_figures
         from deepscreen.settings import VerdictPolicy
 
-        cases, interrupted = _read(manifest, pictures, cache, seed)
-        figures = span_figures(cases, VerdictPolicy().spoof_min_log10_lr)
         out.mkdir(parents=True, exist_ok=True)
-        report = figures | {"honest_clips_said_to_be_interrupted": share(interrupted)}
-        (out / REPORT_NAME).write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        for name, rates in figures.items():
+        if pictures is None:
+            report = span_figures(_read_speech(manifest, cache, seed), VerdictPolicy().spoof_min_log10_lr)
+            del report[INTERRUPTED]  # a finding on pictures in motion
+        else:
+            cases, interrupted = _read(manifest, pictures, cache, seed)
+            report = span_figures(cases, VerdictPolicy().spoof_min_log10_lr)
+        for name, rates in report.items():
             _print_rates(name.replace("_", " "), rates)
-        typer.echo(f"bona fide clips as they are, said to be interrupted: {sum(interrupted)} of {len(interrupted)}")
+        if pictures is not None:
+            report["honest_clips_said_to_be_interrupted"] = share(interrupted)
+            typer.echo(f"bona fide clips as they are, said to be interrupted: {sum(interrupted)} of {len(interrupted)}")
+        (out / REPORT_NAME).write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _read_speech(manifest: Path, cache: Path, seed: int) -> list[ReadCase]:
+    from threadpoolctl import threadpool_limits
+
+    from deepscreen.cli_evaluate import held_out_speech_bench
+    from deepscreen.evaluation.protocols import is_release_split
+    from deepscreen.evaluation.speech_spans import read_speech_cases
+    from deepscreen.settings import load_settings
+    from deepscreen.training.audio_hold_out import hold_out
+    from deepscreen.training.audio_rows import audio_rows
+    from deepscreen.training.labelled import read_manifest
+    from deepscreen.training.speech_moments import spoken_cases
+
+    features = held_out_speech_bench(load_settings(), cache / "audio", seed).features
+    files = [file for file in read_manifest(manifest) if not is_release_split(file.source)]
+    with threadpool_limits(1):
+        held = hold_out(audio_rows([(file, clip) for file in files for clip in features.features(file)]))
+        return read_speech_cases(list(spoken_cases(held, features)))
 
 
 def _read(manifest: Path, pictures: Path, cache: Path, seed: int) -> tuple[list[ReadCase], list[bool]]:

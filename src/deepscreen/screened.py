@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deepscreen.media.samples import Waveform
 from deepscreen.record import Screening
 from deepscreen.settings import Profile
+
+OnProgress = Callable[[float], None]  # what share of a file's sound is read, from 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +27,10 @@ class Screened:
 
 @dataclass(slots=True)
 class Bench:
-    """What gathers while one file is worked on, and how thoroughly that is done."""
+    """What gathers while one file is worked on, how thoroughly that is done, and who is told how far it is."""
 
     profile: Profile
+    on_progress: OnProgress = lambda _: None
     artefacts: dict[str, bytes] = field(default_factory=dict)
     stage_seconds: dict[str, float] = field(default_factory=dict)
     thumbnail: bytes | None = None
@@ -39,6 +43,13 @@ class Bench:
             yield
         finally:
             self.stage_seconds[name] = self.stage_seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def listened(self, blocks: Iterator[Waveform], duration_seconds: float) -> Iterator[Waveform]:
+        """*blocks* as they are, and after each the share of the sound that is read: a file may take hours."""
+        for block in blocks:
+            yield block
+            if duration_seconds > 0:
+                self.on_progress(min(1.0, (block.start_seconds + block.duration_seconds) / duration_seconds))
 
     def screened(self, screening: Screening) -> Screened:
         """The record with all that has gathered."""

@@ -47,7 +47,7 @@ from deepscreen.record import (
 from deepscreen.scoring.fusion import Scale
 from deepscreen.scoring.judgement import Outcome, judge, overall, spans_of
 from deepscreen.scoring.laundering import SampleSource, laundering_test
-from deepscreen.screened import Bench, Screened, write_artefacts
+from deepscreen.screened import Bench, OnProgress, Screened, write_artefacts
 from deepscreen.settings import Profile, Settings, load_settings
 
 logger = logging.getLogger(__name__)
@@ -114,19 +114,24 @@ class ScreeningDesk:
         """The cards of all detectors, in the registry's order."""
         return tuple(detector.card for detector in self._detectors)
 
-    def screen(self, intake: Intake, *, profile: Profile | None = None) -> Screened:
+    def screen(
+        self, intake: Intake, *, profile: Profile | None = None, on_progress: OnProgress = lambda _: None
+    ) -> Screened:
         """Screens one file that was taken in; raises MediaError where it cannot be examined.
 
-        ``profile``: None for that of the settings. The record's provenance says which it was.
+        ``profile``: None for that of the settings. The record's provenance says which it was. ``on_progress``: is told
+        how much of the sound is read; more than once from the beginning where several detectors read it.
         """
-        return self.conclude(self.examine(intake, profile=profile))
+        return self.conclude(self.examine(intake, profile=profile, on_progress=on_progress))
 
-    def examine(self, intake: Intake, *, profile: Profile | None = None) -> Examination:
+    def examine(
+        self, intake: Intake, *, profile: Profile | None = None, on_progress: OnProgress = lambda _: None
+    ) -> Examination:
         """Decodes the file, or its head, and looks it over; raises MediaError where it cannot be examined.
 
         No network runs: while one works on a file, another thread may examine the next.
         """
-        bench = Bench(profile or self.settings.profile)
+        bench = Bench(profile or self.settings.profile, on_progress)
         with bench.stage("decode"):
             examined = self.decoder.examine(intake)
         with bench.stage("inspect"):
@@ -194,10 +199,11 @@ class ScreeningDesk:
         return self._tested("video", result, sample, bench)
 
     def _screen_sound(self, intake: Intake, facts: MediaFacts, bench: Bench) -> ModalityResult:
-        stream = facts.stream("audio")
+        stream, duration = facts.stream("audio"), facts.duration_seconds("audio")
 
         def sample() -> SoundSample:
-            return SoundSample(self.decoder.sound(intake), (stream.sample_rate_hz if stream else None) or 0)
+            blocks = bench.listened(self.decoder.sound(intake), duration)
+            return SoundSample(blocks, (stream.sample_rate_hz if stream else None) or 0)
 
         if stream is None:
             cards = [d.card for d in self._detectors if d.card.modality == "audio"]
@@ -207,7 +213,6 @@ class ScreeningDesk:
         else:
             with bench.stage("detect_sound"):
                 outcomes = self._score("audio", sample)
-        duration = facts.duration_seconds("audio")
         result = self._conclude("audio", outcomes, bench, pixels=None, duration_seconds=duration)
         return self._tested("audio", result, sample, bench)
 

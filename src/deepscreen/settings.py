@@ -28,7 +28,7 @@ class Limits(BaseModel):
 
     max_bytes: int = Field(20 * 1024 * MIB, ge=1, description="Largest file that is read, in bytes.")
     max_pixels: int = Field(128_000_000, ge=1, description="Largest picture or video frame, in pixels.")
-    max_duration_seconds: float = Field(6 * 3600.0, gt=0, description="Longest video or audio, in seconds.")
+    max_duration_seconds: float = Field(12 * 3600.0, gt=0, description="Longest video or audio, in seconds.")
     max_frames: int = Field(64, ge=2, description="Most video frames that are scored in one clip.")
     frames_per_second: float = Field(2.0, gt=0, le=30, description="Video sampling rate until max_frames is reached.")
     max_faces: int = Field(8, ge=0, description="Most faces scored in one picture or frame, largest first.")

@@ -16,7 +16,7 @@ from deepscreen.api.service import DeskFactory
 from deepscreen.detectors.contract import DetectorCard
 from deepscreen.media.intake import Intake
 from deepscreen.record import Provenance
-from deepscreen.screened import Screened
+from deepscreen.screened import OnProgress, Screened
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
 from deepscreen.store.keys import Role, create_key
@@ -46,9 +46,9 @@ class GatedDesk:
     def cards(self) -> tuple[DetectorCard, ...]:
         return self._desk.cards
 
-    def screen(self, intake: Intake) -> Screened:
+    def screen(self, intake: Intake, *, on_progress: OnProgress) -> Screened:
         self._gate.wait(20)
-        return self._desk.screen(intake)
+        return self._desk.screen(intake, on_progress=on_progress)
 
     def close(self) -> None:
         self._desk.close()

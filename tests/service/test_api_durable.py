@@ -12,6 +12,7 @@ import pytest
 from serving import GatedDesk, build_fake_desk, serving
 from starlette.testclient import TestClient
 
+from deepscreen.screened import OnProgress
 from deepscreen.settings import Settings
 from deepscreen.store.keys import Role, create_key
 from deepscreen.store.verify import verify
@@ -218,6 +219,6 @@ class SlowDesk(GatedDesk):
 
     SECONDS = 1.0
 
-    def screen(self, intake: Any) -> Any:
+    def screen(self, intake: Any, *, on_progress: OnProgress) -> Any:
         time.sleep(self.SECONDS)
-        return self._desk.screen(intake)
+        return self._desk.screen(intake, on_progress=on_progress)

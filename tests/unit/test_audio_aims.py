@@ -11,7 +11,14 @@ from scipy.stats import beta
 from deepscreen.detectors.speech_features import VIEWS
 from deepscreen.evaluation.metrics import min_dcf
 from deepscreen.evaluation.protocols import system_folds
-from deepscreen.training.audio_aims import Facts, aims_table, groups_of_sources, read_facts, telephone_false_alarms
+from deepscreen.training.audio_aims import (
+    Facts,
+    aims_table,
+    false_alarms_by_language,
+    groups_of_sources,
+    read_facts,
+    telephone_false_alarms,
+)
 from deepscreen.training.audio_rows import AudioRows
 from deepscreen.training.labelled import LabelledFile
 from deepscreen.training.launder_audio import MP3_32, TELEPHONE_CALL
@@ -94,3 +101,12 @@ def test_systems_are_held_out_whole_and_a_source_is_in_several_folds() -> None:
     assert len(set(folds.tolist())) == 4
     spoofs = rows(["en"] * 5 + ["de"] * 5, [1] * 10, [0] * 10)
     assert len(set(system_folds(spoofs.files, 4)[:5].tolist())) == 1
+
+
+def test_false_alarms_by_language_count_bona_fide_recordings_as_they_are() -> None:
+    data = rows(["de", "de", "en", "en", "en", "en", "en"], [0, 0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 0, 1])
+    found = false_alarms_by_language(data, np.array([2.0, 0.5, 0.0, 0.0, 1.0, 9.0, 9.0]), facts(data))
+    assert list(found) == ["en", "de"]
+    assert (found["en"]["value"], found["en"]["n_bona_fide"]) == (pytest.approx(1 / 3, abs=1e-3), 3)
+    assert (found["de"]["value"], found["de"]["n_bona_fide"]) == (0.5, 2)
+    assert found["de"]["value_high"] == pytest.approx(beta.ppf(0.975, 2, 1), abs=1e-3)

@@ -23,7 +23,7 @@ from deepscreen.training.audio_features import ClipFeatures
 from deepscreen.training.audio_hold_out import hold_out
 from deepscreen.training.audio_kernel import Examples, KernelSetting, fit_kernel, kernel_logits
 from deepscreen.training.audio_rows import AudioRows, audio_rows
-from deepscreen.training.fit_audio import fit_audio
+from deepscreen.training.fit_audio import feature_cache, fit_audio
 from deepscreen.training.labelled import LabelledFile
 from deepscreen.weights.store import WeightsStore
 
@@ -182,3 +182,23 @@ def test_too_few_sources_are_named_before_anything_is_fitted(tmp_path: Path) -> 
 def digests_of(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.weights
+def test_slices_of_sounds_with_windows_in_common_are_those_of_each_alone(tmp_path: Path) -> None:
+    samples, _ = soundfile.read(READING, dtype="float32", frames=5 * 16_000)
+    changed = samples.copy()
+    changed[:16_000] = samples[32_000:48_000]
+    workshop = Workshop(WeightsStore.from_settings(Settings()), plan_compute("cpu", "auto"))
+    kept, bare = (feature_cache(workshop, folder, 0) for folder in (tmp_path, None))
+    together = list(kept.slices([samples, changed]))
+    for sound, stack in zip((samples, changed), together, strict=True):
+        (alone,) = bare.slices([sound])
+        (again,) = kept.slices([sound])
+        assert stack is not None
+        assert alone is not None
+        assert again is not None
+        assert len(stack.start_seconds) > 5
+        assert np.array_equal(stack.whisper, alone.whisper)
+        assert np.array_equal(stack.spectral, again.spectral)
+    assert list(bare.slices([np.zeros(32_000, np.float32)])) == [None]

@@ -96,7 +96,7 @@ def test_differentiable_logit_has_a_gradient_in_the_chosen_layers_only() -> None
 
 def test_pooling_looks_at_speech_frames_only() -> None:
     states = torch.randn(7, 150, 512, generator=torch.Generator().manual_seed(0))
-    mask = state_mask(window(slice(0, 200)))
+    mask = state_mask(window(slice(0, 200)).speech)
     other = states.clone()
     other[:, 100:] = 1e6
     assert int(mask.sum()) == 100
@@ -108,7 +108,7 @@ def test_pooling_looks_at_speech_frames_only() -> None:
 
 def test_pooling_has_a_finite_gradient_where_states_do_not_move() -> None:
     states = torch.ones(1, 150, 512, requires_grad=True)
-    pooled_states(states, state_mask(window(slice(0, 300)))).sum().backward()
+    pooled_states(states, state_mask(window(slice(0, 300)).speech)).sum().backward()
     assert states.grad is not None
     assert torch.isfinite(states.grad).all()
 

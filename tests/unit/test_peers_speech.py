@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from deepscreen.errors import ConfigError
 from deepscreen.evaluation.datasets.item import Item, Label, labelled_file
 from deepscreen.evaluation.held_out import RELEASE_SPLIT
 from deepscreen.evaluation.peers.aasist import AasistPeer
+from deepscreen.evaluation.peers.contract import PeerCard, PeerReading
 from deepscreen.evaluation.peers.peers_report import SPEECH_COMMAND, peers_report
-from deepscreen.evaluation.peers.run import Home, run_peers, speech_at_home
+from deepscreen.evaluation.peers.run import NOT_DRAWN, Home, run_peers, speech_at_home
 from deepscreen.evaluation.protocols import is_release_split
 from deepscreen.settings import Settings, VerdictPolicy
 from deepscreen.training.audio_features import ClipFeatures, load_recording
@@ -71,7 +72,7 @@ def test_every_recording_has_a_row_and_those_without_a_score_a_reason(items: lis
 
 
 def test_the_probe_is_held_out_and_ours_is_ahead_of_it(items: list[Item], home: Home, tmp_path: Path) -> None:
-    bout = run_peers(items, home, [], tmp_path, policy=VerdictPolicy(), progress=progress)
+    bout = run_peers(items, home, [], tmp_path, most=None, policy=VerdictPolicy(), progress=progress)
     report = peers_report(bout.ours, bout.peers, data_set="speech", reader="csv", seed=0, method={})
     (duel,) = report.families[0].duels
     assert report.command == SPEECH_COMMAND
@@ -80,6 +81,37 @@ def test_the_probe_is_held_out_and_ours_is_ahead_of_it(items: list[Item], home: 
     assert duel.differences["eer"].high is not None
     assert duel.differences["eer"].high < 0
     assert {row.modality for row in bout.peers[0][1].rows} == {"audio"}
+
+
+class HalfRight:
+    """A peer that knows one spoof in two, and counts what it is asked."""
+
+    cards = (PeerCard("half-right", "half right", "1", "none", "names", "nothing"),)
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def read(self, files: Sequence[LabelledFile]) -> Iterator[dict[str, PeerReading]]:
+        for file in files:
+            self.asked.append(file.key)
+            knows = item_rng(file.key, "half", 0).random() < 0.5
+            yield {"half-right": PeerReading(2.0 * file.label - 1 if knows else 0.0)}
+
+
+def test_a_slow_peer_is_asked_of_a_draw_and_set_against_ours_on_it(
+    items: list[Item], home: Home, tmp_path: Path
+) -> None:
+    peer = HalfRight()
+    bout = run_peers(items, home, [peer], tmp_path, most=30, policy=VerdictPolicy(), progress=progress)
+    rows = bout.peers[0][1].rows
+    scored = [row.path for row in rows if row.is_scored]
+    assert (len(scored), sorted(peer.asked)) == (30, sorted(scored))
+    assert {row.absence for row in rows} == {"", NOT_DRAWN, RELEASE_SPLIT, "no_speech"}
+    again = HalfRight()
+    run_peers(items, home, [again], tmp_path, most=30, policy=VerdictPolicy(), progress=progress)
+    assert again.asked == []
+    (duel, _) = peers_report(bout.ours, bout.peers, data_set="d", reader="csv", seed=0, method={}).families[0].duels
+    assert duel.ours.n_spoof + duel.ours.n_bona_fide == 30
 
 
 def test_pictures_among_speech_are_refused(items: list[Item]) -> None:

@@ -8,6 +8,7 @@ Differs from the source: no frame model; the statistics of each coefficient over
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import librosa
@@ -34,21 +35,38 @@ NARROW_BAND_DB = (
 _TINY = 1e-8
 
 
-def lfcc_statistics(samples: NDArray[np.float32], speech: NDArray[np.bool_]) -> FloatArray:
-    """Statistics of the LFCC over the speech frames of a window; (N_STATISTICS,) float64.
+@dataclass(frozen=True, slots=True, repr=False)
+class LfccTracks:
+    """A window's LFCC and how they move; each (N_COEFFICIENTS, frames) float64."""
 
-    ``samples``: (n,) float32 at 16 kHz. ``speech``: (n // 160,) bool, one per 10 ms, at least one true.
-    In order: means of c1..c39, then for c0..c39 the standard deviation, that of the deltas, that of the second deltas,
-    and the autocorrelation of the deltas at each of AUTOCORRELATION_LAGS. Raises ValueError without speech frames.
-    """
-    if not speech.any():
-        raise ValueError("speech: no frame of the window is speech; such a window has no statistics")
-    cepstra = lfcc(samples)[:, : len(speech)]
-    delta = librosa.feature.delta(cepstra, width=DELTA_FRAMES)
-    second = librosa.feature.delta(cepstra, width=DELTA_FRAMES, order=2)
-    spreads = [track[:, speech].std(axis=1) for track in (cepstra, delta, second)]
-    lags = [_autocorrelation(delta, speech, lag) for lag in AUTOCORRELATION_LAGS]
-    return np.concatenate([cepstra[1:, speech].mean(axis=1), *spreads, *lags])
+    cepstra: FloatArray
+    delta: FloatArray
+    second: FloatArray
+
+    @classmethod
+    def of(cls, samples: NDArray[np.float32], n_frames: int) -> LfccTracks:
+        """``samples``: (n,) float32 at 16 kHz; the first *n_frames* frames of 10 ms."""
+        cepstra = lfcc(samples)[:, :n_frames]
+        delta = librosa.feature.delta(cepstra, width=DELTA_FRAMES)
+        return cls(cepstra, delta, librosa.feature.delta(cepstra, width=DELTA_FRAMES, order=2))
+
+    def statistics(self, speech: NDArray[np.bool_]) -> FloatArray:
+        """Statistics over the frames in *speech*, (frames,) bool, at least one true; (N_STATISTICS,) float64.
+
+        In order: means of c1..c39, then for c0..c39 the standard deviation, that of the deltas, that of the second
+        deltas, and the autocorrelation of the deltas at each of AUTOCORRELATION_LAGS. Raises ValueError without speech
+        frames.
+        """
+        if not speech.any():
+            raise ValueError("speech: no frame of the window is speech; such a window has no statistics")
+        spreads = [track[:, speech].std(axis=1) for track in (self.cepstra, self.delta, self.second)]
+        lags = [_autocorrelation(self.delta, speech, lag) for lag in AUTOCORRELATION_LAGS]
+        return np.concatenate([self.cepstra[1:, speech].mean(axis=1), *spreads, *lags])
+
+
+def lfcc_statistics(samples: NDArray[np.float32], speech: NDArray[np.bool_]) -> FloatArray:
+    """``LfccTracks.statistics`` of *samples*; ``speech``: (n // 160,) bool, one per 10 ms."""
+    return LfccTracks.of(samples, len(speech)).statistics(speech)
 
 
 def upper_band_db(statistics: FloatArray) -> float:

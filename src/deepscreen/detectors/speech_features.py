@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deepscreen.detectors.nets.whisper import LAYERS, WhisperBackbone
-from deepscreen.detectors.phase import N_PHASE_STATISTICS, phase_statistics
-from deepscreen.detectors.spectral import N_STATISTICS, lfcc_statistics
+from deepscreen.detectors.phase import N_PHASE_STATISTICS, PhaseTracks
+from deepscreen.detectors.spectral import N_STATISTICS, LfccTracks
 from deepscreen.detectors.speech import SpeechWindow
 
 N_SPECTRAL = N_STATISTICS + N_PHASE_STATISTICS
@@ -33,6 +33,27 @@ class WindowFeatures:
     spectral: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class ReadWindow:
+    """A window with its states (entries, 150, 512) and tracks, of which any stretch can be read at little cost."""
+
+    window: SpeechWindow
+    states: Tensor
+    lfcc: LfccTracks
+    phase: PhaseTracks
+
+    @classmethod
+    def of(cls, window: SpeechWindow, states: Tensor) -> ReadWindow:
+        """The tracks are of the levelled window."""
+        samples = window.levelled()
+        return cls(window, states, LfccTracks.of(samples, len(window.speech)), PhaseTracks.of(samples))
+
+    def features(self, speech: NDArray[np.bool_]) -> WindowFeatures:
+        """Features of the frames in *speech*, (300,) bool: of the whole window's speech, or of a stretch of it."""
+        pooled = pooled_states(self.states, state_mask(speech)).cpu().numpy()
+        return WindowFeatures(pooled, np.concatenate([self.lfcc.statistics(speech), self.phase.statistics(speech)]))
+
+
 class SpeechFeatures:
     """Turns windows of speech into features with a frozen Whisper encoder; one window never changes another's."""
 
@@ -46,14 +67,17 @@ class SpeechFeatures:
         return f"whisper-base|{b.device.type}|{b.precision}|{b.batch_size}"
 
     def features(self, windows: Sequence[SpeechWindow]) -> Iterator[WindowFeatures]:
-        """The features of each window, in order; the Whisper states of one batch are held at a time."""
+        """The features of each window, in order."""
+        return (read.features(read.window.speech) for read in self.read(windows))
+
+    def read(self, windows: Sequence[SpeechWindow]) -> Iterator[ReadWindow]:
+        """Each window in order; the Whisper states of one batch are held at a time."""
         size = self.backbone.batch_size
         for start in range(0, len(windows), size):
             batch = windows[start : start + size]
             states = self.states(batch)
             for k, window in enumerate(batch):
-                pooled = pooled_states(states[:, k], state_mask(window)).cpu().numpy()
-                yield WindowFeatures(pooled, window_statistics(window))
+                yield ReadWindow.of(window, states[:, k])
 
     def states(self, windows: Sequence[SpeechWindow]) -> Tensor:
         """(last_layer + 1, n, 150, 512) float32: hidden states of levelled windows, one frame per 20 ms."""
@@ -61,15 +85,9 @@ class SpeechFeatures:
         return self.backbone.hidden_states(samples, last_layer=self.last_layer)
 
 
-def window_statistics(window: SpeechWindow) -> NDArray[np.float64]:
-    """LFCC statistics, then phase statistics, of the levelled window; see ``VIEWS`` for what lies where."""
-    samples = window.levelled()
-    return np.concatenate([lfcc_statistics(samples, window.speech), phase_statistics(samples, window.speech)])
-
-
-def state_mask(window: SpeechWindow) -> Tensor:
+def state_mask(speech: NDArray[np.bool_]) -> Tensor:
     """Which of the 150 Whisper frames are speech: those of which a half is; (150,) bool."""
-    return torch.from_numpy(window.speech[0::2] | window.speech[1::2])
+    return torch.from_numpy(speech[0::2] | speech[1::2])
 
 
 def pooled_states(states: Tensor, mask: Tensor) -> Tensor:

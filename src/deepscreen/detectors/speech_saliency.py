@@ -53,7 +53,7 @@ class _SeenWindow:
 
     def __init__(self, backbone: WhisperBackbone, head: AudioHead, window: SpeechWindow) -> None:
         self._backbone, self._head = backbone, head
-        self._mask = state_mask(window)
+        self._mask = state_mask(window.speech)
         self._speech = torch.from_numpy(window.speech)
         log_mel = backbone.log_mel(torch.from_numpy(window.levelled())[None])
         self._log_mel = log_mel.clone().cpu()  # a clone made here may carry gradients, an inference tensor may not

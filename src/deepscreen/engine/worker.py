@@ -6,6 +6,7 @@ import logging
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from deepscreen.store.store import Store
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25  # how soon work that another process queued is noticed
+PROGRESS_SECONDS = 60.0  # between two words on how far a long file is
 RETRY_SECONDS = 1.0  # between tries to reach a store that does not answer
 INTERNAL_ERROR = "InternalError"
 
@@ -161,7 +163,8 @@ class Worker:
 
     def _screen(self, claim: Claim, path: Path) -> Screened:
         limits = self._desk.settings.limits
-        screened = self._desk.screen(intake_of_hashed(path, claim.media_sha256, claim.media_bytes, limits=limits))
+        intake = intake_of_hashed(path, claim.media_sha256, claim.media_bytes, limits=limits)
+        screened = self._desk.screen(intake, on_progress=_ProgressLog(claim.media_sha256[:12]))
         media, stages = screened.screening.media, screened.stage_seconds
         took = " ".join(f"{name}={1000 * seconds:.0f}ms" for name, seconds in stages.items())
         logger.info("screened %s %s %s %s", media.sha256[:12], media.kind, screened.screening.overall.verdict, took)
@@ -223,6 +226,19 @@ class Worker:
                 self._store.scratch()  # what others left there is old by now, perhaps
             if self._stopping.is_set():
                 self._threads[0].join(0.2)
+
+
+class _ProgressLog:
+    """Says once a minute how much of a long file's sound is read."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._last = name, time.monotonic()
+
+    def __call__(self, share: float) -> None:
+        now = time.monotonic()
+        if now - self._last >= PROGRESS_SECONDS:
+            self._last = now
+            logger.info("screening %s: %.0f %% of its sound is read", self._name, 100 * share)
 
 
 class _Hand:

@@ -13,9 +13,10 @@ from deepscreen.detectors.contract import TimelinePoint
 from deepscreen.evaluation.span_cases import SpanCase
 from deepscreen.evidence.timeline import suspicious_spans
 
-TOLERANCE_SECONDS = 0.5
+TOLERANCE_SECONDS = 0.5  # of clips
 MOST_FALSE_SPANS = 0.05  # per untouched clip
 RATE_DECIMALS = 3
+INTERRUPTED = "interrupted_shots"
 Spans = Sequence[TimelinePoint]
 
 
@@ -26,18 +27,16 @@ class ReadCase:
     case: SpanCase
     moments: tuple[TimelinePoint, ...]
     interruptions: tuple[TimelinePoint, ...] = ()  # findings: stretches that interrupt their shot, without a score
+    tolerance_seconds: float = TOLERANCE_SECONDS
 
     def spans(self, threshold: float) -> tuple[TimelinePoint, ...]:
         """Stretches beyond *threshold*."""
         return suspicious_spans(self.moments, threshold_logit=threshold)
 
     def is_found(self, spans: Spans) -> bool:
-        """Whether one of *spans* begins and ends within half a second of the manipulated one."""
-        start, end = self.case.start_seconds, self.case.end_seconds
-        return any(
-            abs(s.start_seconds - start) <= TOLERANCE_SECONDS and abs(s.end_seconds - end) <= TOLERANCE_SECONDS
-            for s in spans
-        )
+        """Whether one of *spans* begins and ends within the tolerance of the manipulated one."""
+        start, end, near = self.case.start_seconds, self.case.end_seconds, self.tolerance_seconds
+        return any(abs(s.start_seconds - start) <= near and abs(s.end_seconds - end) <= near for s in spans)
 
     def is_touched(self, spans: Spans) -> bool:
         """Whether one of *spans* overlaps the manipulated one at all."""
@@ -53,7 +52,7 @@ def span_figures(cases: Sequence[ReadCase], policy_threshold: float) -> dict[str
     return {
         "at_policy_threshold": _rates(cases, lambda c: c.spans(policy_threshold)),
         "at_few_false_spans": few | {"most_false_spans_per_clip": MOST_FALSE_SPANS},
-        "interrupted_shots": _rates(cases, lambda c: c.interruptions),
+        INTERRUPTED: _rates(cases, lambda c: c.interruptions),
     }
 
 

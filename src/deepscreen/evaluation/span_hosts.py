@@ -99,16 +99,18 @@ class Footage:
             yield from self.clips[number][max(0, low - stretch.first) : max(0, high - stretch.first)]
 
 
-def hosts_of(clips: Sequence[LabelledFile], folds: NDArray[np.int64]) -> list[Host]:
-    """Hosts of up to ``CLIPS_PER_HOST`` bona fide clips each, from every source that has one."""
+def hosts_of(
+    clips: Sequence[LabelledFile], folds: NDArray[np.int64], clips_per_host: int = CLIPS_PER_HOST
+) -> list[Host]:
+    """Hosts of up to *clips_per_host* bona fide clips each, from every source that has one."""
     by_source: dict[str, list[tuple[LabelledFile, int]]] = {}
     for clip, fold in zip(clips, folds, strict=True):
         if clip.label == 0:
             by_source.setdefault(clip.source, []).append((clip, int(fold)))
     hosts = []
     for source, own in sorted(by_source.items()):
-        for number, start in enumerate(range(0, len(own), CLIPS_PER_HOST)):
-            batch = own[start : start + CLIPS_PER_HOST]
+        for number, start in enumerate(range(0, len(own), clips_per_host)):
+            batch = own[start : start + clips_per_host]
             hosts.append(Host(f"{source}#{number}", tuple(clip for clip, _ in batch), batch[0][1]))
     return hosts
 

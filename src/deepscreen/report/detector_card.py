@@ -37,7 +37,7 @@ def detector_page(card: DetectorCard, rows: Sequence[WeightsRow], report: Report
         " into a likelihood ratio. A file of a kind that is not listed below is outside of what these figures say.",
         *_weights(rows),
         *_figures(report),
-        *_further(further),
+        *_further(further, card.modality),
     )
 
 
@@ -103,9 +103,10 @@ def _protocols(protocols: Mapping[str, Figures]) -> Iterator[str]:
     yield _grid(("protocol", *titles, "AUC of the last-block probe", *(_COLUMN_TITLES[c] for c in _COUNTS)), cells)
 
 
-def _further(further: Mapping[str, Report]) -> Iterator[str]:
-    for heading, command, rows in further_tables(further):
+def _further(further: Mapping[str, Report], modality: str) -> Iterator[str]:
+    for heading, words, command, rows in further_tables(further, modality):
         yield f"## {heading}"
+        yield words
         yield f"Command that made these figures:\n\n    {command}"
         yield _table(rows, first="What")
 
@@ -116,7 +117,9 @@ def _failures(report: Report) -> Iterator[str]:
     for key, value in report.items():
         if key.startswith("by_") and _is_table(value):
             lines.extend(_worst(_words(key), value))
-    lines.append("False positive rate by group of people (age, sex, skin tone): not measured.")
+    heard = "false_alarms_by_language" in report  # speech is labelled with its language, and with nothing else
+    people = "accent, age and sex of who speaks" if heard else "group of people (age, sex, skin tone)"
+    lines.append(f"False positive rate by {people}: not measured.")
     yield "\n".join(f"- {line}" for line in lines)
 
 

@@ -14,27 +14,42 @@ THRESHOLDS = {
     "at_few_false_spans": "at few false spans, by a threshold of the other folds",
 }
 SUBJECTS = {"image_clip": "whole picture", "face_clip": "face crop"}
+SPAN_WORDS = {
+    "video": (
+        "One manipulated second in a minute",
+        "Found: both ends within half a second.",
+        "deepscreen evaluate-spans --manifest CLIPS --pictures PICTURES --cache CACHE --out OUT",
+    ),
+    "audio": (
+        "One synthetic second in half a minute",
+        "Found: both ends within one second. Half minutes are joined from bona fide recordings of one source; their"
+        " controls have the same joins in the same places, a bona fide second in place of the synthetic one: a join is"
+        " no cue. Intervals take the cases of a host for independent.",
+        "deepscreen evaluate-spans --manifest SPEECH --cache CACHE --out OUT",
+    ),
+}
 MAP_FIGURES = ("pixel_auc", "iou", "pointing", "pointing_by_chance", "n")
 WARMTH_FIGURES = ("pictures_within_limit", "n")
 
 
-def further_tables(further: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, Rows]]:
-    """(Heading, command, rows) of each report of *further*, which are by what they measure."""
+def further_tables(further: Mapping[str, Mapping[str, Any]], modality: str) -> Iterator[tuple[str, str, str, Rows]]:
+    """(Heading, what is to be known, command, rows) of each report of *further*, which are by what they measure."""
     if SPANS in further:
-        command = "deepscreen evaluate-spans --manifest CLIPS --pictures PICTURES --cache CACHE --out OUT"
-        yield "One manipulated second in a minute", command, _span_rows(further[SPANS])
+        yield (*SPAN_WORDS[modality], _span_rows(further[SPANS]))
     if MAPS in further:
         command = "deepscreen evaluate-maps --manifest PICTURES --cache CACHE --out OUT"
-        yield "Where heatmaps point", command, _map_rows(further[MAPS])
+        yield "Where heatmaps point", "", command, _map_rows(further[MAPS])
     if ATTACKS in further:
         command = "deepscreen evaluate-attacks --manifest PICTURES --out OUT"
-        yield "Attacked, recaptured, passed on", command, _attack_rows(further[ATTACKS])
+        yield "Attacked, recaptured, passed on", "", command, _attack_rows(further[ATTACKS])
 
 
 def _span_rows(report: Mapping[str, Any]) -> Rows:
-    """Share of seconds that were found, both ends within half a second; false spans per untouched clip."""
+    """Share of seconds that were found, both ends within the tolerance; false spans per untouched clip."""
     rows: Rows = {}
     for key, words in THRESHOLDS.items():
+        if key not in report:
+            continue
         part = report[key]
         found = {"all makers": part["found"], **part["by_maker"]}
         for maker, share in found.items():
@@ -45,9 +60,10 @@ def _span_rows(report: Mapping[str, Any]) -> Rows:
                 "n": share["n"],
             }
         rows[f"all makers, {words}"]["false_spans_per_untouched_clip"] = part["false_spans_per_untouched_clip"]
-    honest = report["honest_clips_said_to_be_interrupted"]
-    named = {"rate": "found", "low": "found_low", "high": "found_high", "n": "n"}
-    rows["bona fide clips as they are, said to be interrupted"] = {named[key]: honest[key] for key in named}
+    honest = report.get("honest_clips_said_to_be_interrupted")
+    if honest is not None:
+        named = {"rate": "found", "low": "found_low", "high": "found_high", "n": "n"}
+        rows["bona fide clips as they are, said to be interrupted"] = {named[key]: honest[key] for key in named}
     return rows
 
 

@@ -10,6 +10,7 @@ from deepscreen.errors import DeepscreenError, MediaError
 from deepscreen.kept import KeptResults
 from deepscreen.media.intake import take_in
 from deepscreen.record import Screening
+from deepscreen.screened import OnProgress
 from deepscreen.screening import ScreeningDesk
 
 
@@ -25,7 +26,14 @@ class ScannedFile:
     was_kept: bool = False  # the result was there already
 
 
-def scan_file(folder: Path, path: Path, desk: ScreeningDesk, kept: KeptResults | None) -> ScannedFile:
+def scan_file(
+    folder: Path,
+    path: Path,
+    desk: ScreeningDesk,
+    kept: KeptResults | None,
+    *,
+    on_progress: OnProgress = lambda _: None,
+) -> ScannedFile:
     """One file, its result taken from *kept* or written there where that is given; a MediaError becomes its result."""
     start = time.perf_counter()
     try:
@@ -34,7 +42,7 @@ def scan_file(folder: Path, path: Path, desk: ScreeningDesk, kept: KeptResults |
         if known is not None:
             seconds = time.perf_counter() - start
             return ScannedFile(path, known.screening, None, seconds, known.thumbnail_jpeg, was_kept=True)
-        screened = desk.screen(intake)
+        screened = desk.screen(intake, on_progress=on_progress)
     except MediaError as error:
         return ScannedFile(path, None, error, time.perf_counter() - start, None)
     if kept is not None:

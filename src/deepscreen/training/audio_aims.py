@@ -91,12 +91,27 @@ def telephone_false_alarms(
     at_8_khz = [f.key not in called_keys and facts[f.key].sample_rate_hz == TELEPHONE_RATE for f in rows.files]
     clean = np.array(rows.treatments) == AS_RECORDED
     asked = (calls | (clean & np.array(at_8_khz))) & (rows.labels == 0)
-    n_called = int((log10_lrs[asked] >= SPOOF_SUPPORTED_LOG10).sum())
-    shown = share("", n_called, int(asked.sum())).shown
-    return {
-        "value": shown.value, "value_low": shown.low, "value_high": shown.high, "n_spoof": 0,
-        "n_bona_fide": int(asked.sum()),
-    }  # fmt: skip
+    return _called_spoof(log10_lrs[asked]) | {"n_spoof": 0, "n_bona_fide": int(asked.sum())}
+
+
+def false_alarms_by_language(
+    rows: AudioRows, log10_lrs: FloatArray, facts: Mapping[str, Facts]
+) -> dict[str, dict[str, int | float | None]]:
+    """Bona fide recordings as they are at the ``spoof_supported`` threshold, exact interval; most recordings first."""
+    bona_fide = (np.array(rows.treatments) == AS_RECORDED) & (rows.labels == 0)
+    languages = np.array([facts[file.key].language or "not labelled" for file in rows.files])
+    names, counts = np.unique(languages[bona_fide], return_counts=True)
+    table = {}
+    for k in np.lexsort((names, -counts)):
+        asked = bona_fide & (languages == names[k])
+        table[str(names[k])] = _called_spoof(log10_lrs[asked]) | {"n_bona_fide": int(counts[k])}
+    return table
+
+
+def _called_spoof(log10_lrs: FloatArray) -> dict[str, int | float | None]:
+    """The share that is, with its exact interval."""
+    shown = share("", int((log10_lrs >= SPOOF_SUPPORTED_LOG10).sum()), len(log10_lrs)).shown
+    return {"value": shown.value, "value_low": shown.low, "value_high": shown.high}
 
 
 def _loss(rows: AudioRows, logits: FloatArray, treatments: NDArray[np.str_], treatment: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,11 @@ from deepscreen.detectors.nets.whisper import WhisperBackbone
 from deepscreen.detectors.speech import SAMPLE_RATE_HZ, SpeechWindow, VoiceActivity, survey_speech
 from deepscreen.detectors.speech_features import (
     POOLED_WIDTH,
+    ReadWindow,
     SpeechFeatures,
-    pooled_states,
-    state_mask,
-    window_statistics,
+    WindowFeatures,
 )
+from deepscreen.detectors.speech_slices import SLICE_HOP_FRAMES, SliceFeatures, SliceStack, owned_starts, slices_of
 from deepscreen.errors import ConfigError
 from deepscreen.media.samples import Waveform
 from deepscreen.training.labelled import LabelledFile
@@ -88,6 +88,35 @@ class AudioFeatureCache:
             if found:
                 yield found
 
+    def slices(self, sounds: Iterable[NDArray[np.float32]]) -> Iterator[SliceStack | None]:
+        """Slices of each of several 16 kHz sounds, as a screening reads them; None for one without speech.
+
+        Windows that the sounds have in common are read once.
+        """
+        known: dict[bytes, list[tuple[float, WindowFeatures]]] = {}
+        for sound in sounds:
+            if not self._folder:
+                yield self._sliced(sound, known)
+                continue
+            recipe = f"{RECIPE}|{self._whole.identity}|slices every {SLICE_HOP_FRAMES}|".encode()
+            path = self._folder / f"{hashlib.sha256(recipe + sound.tobytes()).hexdigest()[:32]}.npz"
+            if not path.exists():
+                _save_slices(path, self._sliced(sound, known))
+            yield _load_slices(path)
+
+    def _sliced(
+        self, sound: NDArray[np.float32], known: dict[bytes, list[tuple[float, WindowFeatures]]]
+    ) -> SliceStack | None:
+        windows = survey_speech([Waveform(sound, SAMPLE_RATE_HZ)], self._new_voice_activity()).windows
+        found: list[SliceFeatures] = []
+        for window, starts in zip(windows, owned_starts(windows), strict=True):
+            content = window.samples.tobytes() + window.speech.tobytes() + bytes(starts)
+            if content not in known:
+                read = ReadWindow.of(window, self._early.states([window])[:, 0])
+                known[content] = [(s.start_seconds - window.start_seconds, s.features) for s in slices_of(read, starts)]
+            found += [SliceFeatures(window.start_seconds + offset, features) for offset, features in known[content]]
+        return SliceStack.of(found) if found else None
+
     def _cached(self, file: LabelledFile, copy: int) -> ClipFeatures | None:
         if not self._folder:
             return self._compute(file, copy)
@@ -104,13 +133,14 @@ class AudioFeatureCache:
         return self._of_window(file.key, copy, survey.windows[0]) if survey.windows else None
 
     def _of_window(self, key: str, copy: int, window: SpeechWindow) -> ClipFeatures:
-        mask, statistics = state_mask(window), window_statistics(window).astype(np.float32)
         if copy:
-            early = pooled_states(self._early.states([window])[:, 0].cpu(), mask).numpy()
-            return ClipFeatures(key, copy, early, np.zeros(POOLED_WIDTH, np.float32), statistics)
+            early = ReadWindow.of(window, self._early.states([window])[:, 0].cpu()).features(window.speech)
+            nothing = np.zeros(POOLED_WIDTH, np.float32)
+            return ClipFeatures(key, copy, early.whisper, nothing, early.spectral.astype(np.float32))
         states = self._whole.states([window])[:, 0].cpu()
-        pooled = pooled_states(torch.cat([states, self._last_norm(states[-1:])]), mask).numpy()
-        return ClipFeatures(key, copy, pooled[: EARLY_LAYER + 1].copy(), pooled[-1], statistics)
+        read = ReadWindow.of(window, torch.cat([states, self._last_norm(states[-1:])])).features(window.speech)
+        early_layers = read.whisper[: EARLY_LAYER + 1].copy()
+        return ClipFeatures(key, copy, early_layers, read.whisper[-1], read.spectral.astype(np.float32))
 
 
 def load_recording(path: Path) -> NDArray[np.float32]:
@@ -122,15 +152,28 @@ def load_recording(path: Path) -> NDArray[np.float32]:
 
 
 def _save(path: Path, features: ClipFeatures | None) -> None:
-    """One .npz, empty where nothing is scored; named when it is whole, so that a killed run leaves no half file."""
-    temporary = path.with_suffix(".tmp.npz")
-    if features is None:
-        np.savez(temporary)
-    else:
-        np.savez(temporary, whisper=features.whisper, last=features.last, spectral=features.spectral)
-    temporary.rename(path)
+    found = features and {"whisper": features.whisper, "last": features.last, "spectral": features.spectral}
+    _save_arrays(path, found or {})
 
 
 def _load(path: Path, key: str, copy: int) -> ClipFeatures | None:
     with np.load(path, allow_pickle=False) as stored:
         return ClipFeatures(key, copy, stored["whisper"], stored["last"], stored["spectral"]) if stored.files else None
+
+
+def _save_slices(path: Path, slices: SliceStack | None) -> None:
+    found = slices and {"starts": slices.start_seconds, "whisper": slices.whisper, "spectral": slices.spectral}
+    _save_arrays(path, found or {})
+
+
+def _load_slices(path: Path) -> SliceStack | None:
+    with np.load(path, allow_pickle=False) as stored:
+        return SliceStack(stored["starts"], stored["whisper"], stored["spectral"]) if stored.files else None
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """One .npz, empty where nothing is scored; named when it is whole, so that a killed run leaves no half file."""
+    temporary = path.with_suffix(".tmp.npz")
+    with temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+    temporary.rename(path)

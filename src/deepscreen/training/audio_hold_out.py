@@ -12,6 +12,7 @@ from deepscreen.detectors.audio_head import HEAD_VIEWS
 from deepscreen.training.audio_kernel import FittedKernel, fit_kernel, kernel_logits
 from deepscreen.training.audio_report import AudioResult
 from deepscreen.training.audio_rows import AudioRows, fit_probe
+from deepscreen.training.labelled import LabelledFile
 
 OUTER_FOLDS, INNER_FOLDS = 6, 4
 
@@ -23,6 +24,12 @@ class HeldOutFits:
     result: AudioResult
     folds: NDArray[np.int64]
     fits: Mapping[int, FittedKernel]
+
+    def recordings(self) -> tuple[list[LabelledFile], NDArray[np.int64]]:
+        """Without laundered copies, and the fold of each."""
+        clean = self.result.as_recorded
+        files = [file for file, is_clean in zip(self.result.rows.files, clean, strict=True) if is_clean]
+        return files, self.folds[clean]
 
 
 def hold_out(rows: AudioRows) -> HeldOutFits:

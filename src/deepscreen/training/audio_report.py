@@ -14,7 +14,13 @@ from deepscreen.detectors.audio_whisper import CARD, stratum_of
 from deepscreen.detectors.linear_head import FloatArray
 from deepscreen.evaluation.figures import FIGURE_DECIMALS, figure
 from deepscreen.scoring.calibration import LN10
-from deepscreen.training.audio_aims import SPOOF_SUPPORTED_LOG10, TELEPHONE_RATE, Facts, aims_table
+from deepscreen.training.audio_aims import (
+    SPOOF_SUPPORTED_LOG10,
+    TELEPHONE_RATE,
+    Facts,
+    aims_table,
+    false_alarms_by_language,
+)
 from deepscreen.training.audio_rows import AudioRows
 from deepscreen.training.launder_audio import TREATMENTS
 
@@ -70,6 +76,7 @@ def audio_report(
         "by_kind": {kind: _figure(held, held.bona_fide_or(kind), held.spoof_logits) for kind in kinds},
         "decisions": _decisions(results, log10_lrs, facts),
         "false_alarms_by_source": _false_alarms(held, lrs),
+        "false_alarms_by_language": false_alarms_by_language(held.rows, lrs, facts),
         "notes": list(notes),
     }
 

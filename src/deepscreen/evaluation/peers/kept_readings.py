@@ -25,7 +25,7 @@ def kept_readings(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ("+".join(f"{card.name}-{card.version}" for card in peer.cards) + ".jsonl")
     known = _read(path)
-    digests = [hashlib.sha256(file.path.read_bytes()).hexdigest() for file in files]
+    digests = [_digest(file) for file in files]
     new = {digest: file for digest, file in zip(digests, files, strict=True) if digest not in known}
     with path.open("a", encoding="utf-8") as stream:
         for digest, readings in zip(new, peer.read(list(new.values())), strict=True):
@@ -35,6 +35,15 @@ def kept_readings(
             stream.flush()
             on_file()
     return (known[digest] for digest in digests)
+
+
+def drawn_by_hash(files: Sequence[LabelledFile], most: int) -> frozenset[str]:
+    """Keys of at most *most* files, those with the lowest sha256 of their bytes: a draw that nobody chose."""
+    return frozenset(file.key for file in sorted(files, key=_digest)[:most])
+
+
+def _digest(file: LabelledFile) -> str:
+    return hashlib.sha256(file.path.read_bytes()).hexdigest()
 
 
 def _read(path: Path) -> dict[str, Readings]:

@@ -14,7 +14,7 @@ from deepscreen.evaluation.held_out import score_held_out
 from deepscreen.evaluation.held_out_speech import ReadSpeech, score_speech_held_out
 from deepscreen.evaluation.peers.contenders import Contender, ours, peer_contender
 from deepscreen.evaluation.peers.contract import Peer, PeerCard, PeerReading
-from deepscreen.evaluation.peers.kept_readings import Readings, kept_readings
+from deepscreen.evaluation.peers.kept_readings import Readings, drawn_by_hash, kept_readings
 from deepscreen.evaluation.peers.last_block import both_probes
 from deepscreen.evaluation.peers.last_layer import LastLayerProbe
 from deepscreen.evaluation.peers.peers_page import peers_page
@@ -25,6 +25,7 @@ from deepscreen.training.fit_image import fold_of
 from deepscreen.training.labelled import LabelledFile
 from deepscreen.training.view_fit import ReadViews
 
+NOT_DRAWN = "not_drawn"
 JSON_NAME, HTML_NAME, SCORES_NAME = "peers.json", "peers.html", "scores"
 Progress = Callable[[str], Callable[[], None]]  # from what is being done to what is called for each file
 
@@ -64,15 +65,24 @@ def speech_at_home(items: Sequence[Item], read: ReadSpeech, *, policy: VerdictPo
 
 
 def run_peers(
-    items: Sequence[Item], home: Home, outside: Sequence[Peer], kept: Path, *, policy: VerdictPolicy, progress: Progress
+    items: Sequence[Item],
+    home: Home,
+    outside: Sequence[Peer],
+    kept: Path,
+    *,
+    most: int | None,
+    policy: VerdictPolicy,
+    progress: Progress,
 ) -> Bout:
     """Scores and calibrates. ``outside``: peers besides the probes, whose readings are kept in *kept*.
 
-    Raises what a peer raises.
+    ``most``: they are asked of so many files at most, drawn by hash; the others have the reason NOT_DRAWN. Raises what
+    a peer raises.
     """
     files = [item.file for item, row in zip(items, home.rows, strict=True) if row.is_scored]
+    drawn = drawn_by_hash(files, len(files) if most is None else most)
     contenders: list[tuple[PeerCard, Contender]] = []
-    for peer, readings in _all_readings(files, home, outside, kept, progress):
+    for peer, readings in _all_readings(files, drawn, home, outside, kept, progress):
         for card in peer.cards:
             own = _of_card(card, files, readings)
             contenders.append((card, peer_contender(card, items, home.rows, own, home.fold_by_key, policy)))
@@ -80,10 +90,18 @@ def run_peers(
 
 
 def _all_readings(
-    files: Sequence[LabelledFile], home: Home, outside: Sequence[Peer], kept: Path, progress: Progress
+    files: Sequence[LabelledFile],
+    drawn: frozenset[str],
+    home: Home,
+    outside: Sequence[Peer],
+    kept: Path,
+    progress: Progress,
 ) -> Iterator[tuple[Peer, list[Readings]]]:
+    asked = [file for file in files if file.key in drawn]
     for peer in outside:
-        yield peer, list(kept_readings(peer, files, kept, progress(peer.cards[0].title)))
+        found = kept_readings(peer, asked, kept, progress(peer.cards[0].title))
+        not_asked = {card.name: PeerReading(None, NOT_DRAWN) for card in peer.cards}
+        yield peer, [next(found) if file.key in drawn else not_asked for file in files]
     for probe in home.probes:
         yield probe, list(probe.read(files))
 
