@@ -21,5 +21,5 @@ def read_speech_cases(cases: Sequence[SpokenCase]) -> list[ReadCase]:
     for one in cases:
         slope, offset = strata[one.case.fold].slope / LN10, strata[one.case.fold].offset / LN10
         moments = tuple(replace(point, spoof_logit=slope * point.spoof_logit + offset) for point in one.moments)
-        read.append(ReadCase(one.case, moments, TOLERANCE_SECONDS))
+        read.append(ReadCase(one.case, moments, tolerance_seconds=TOLERANCE_SECONDS))
     return read

@@ -152,8 +152,8 @@ def load_recording(path: Path) -> NDArray[np.float32]:
 
 
 def _save(path: Path, features: ClipFeatures | None) -> None:
-    found = features and {"whisper": features.whisper, "last": features.last, "spectral": features.spectral}
-    _save_arrays(path, found or {})
+    found = {} if features is None else {name: getattr(features, name) for name in ("whisper", "last", "spectral")}
+    _save_arrays(path, found)
 
 
 def _load(path: Path, key: str, copy: int) -> ClipFeatures | None:
@@ -162,8 +162,8 @@ def _load(path: Path, key: str, copy: int) -> ClipFeatures | None:
 
 
 def _save_slices(path: Path, slices: SliceStack | None) -> None:
-    found = slices and {"starts": slices.start_seconds, "whisper": slices.whisper, "spectral": slices.spectral}
-    _save_arrays(path, found or {})
+    names = {"starts": "start_seconds", "whisper": "whisper", "spectral": "spectral"}
+    _save_arrays(path, {} if slices is None else {name: getattr(slices, own) for name, own in names.items()})
 
 
 def _load_slices(path: Path) -> SliceStack | None:
