@@ -38,7 +38,6 @@ from deepscreen.detectors.speech import (
 )
 from deepscreen.detectors.speech_features import SpeechFeatures
 from deepscreen.detectors.speech_saliency import explain_window
-from deepscreen.detectors.speech_slices import SliceFeatures, SliceStack, owned_starts, slices_of
 
 if TYPE_CHECKING:
     from deepscreen.detectors.registry import Workshop
@@ -70,9 +69,8 @@ class AudioWhisper:
     def score(self, sample: Sample) -> Scored | NotScored:
         """One logit for the track: the mean over its windows, each weighted by the speech in it.
 
-        Gives the timeline of all scored windows (overlapping by half); the moments, by how much each second stands out
-        from what is around it; and the saliency of the window that supports spoof most. Of a long track at most 120
-        windows are scored, evenly spread; the timeline shows which.
+        Gives the timeline of all scored windows (overlapping by half) and the saliency of the one that supports spoof
+        most. Of a long track at most 120 windows are scored, evenly spread; the timeline shows which.
         """
         if not isinstance(sample, SoundSample):
             return NotScored(CARD.name, Absence.NOT_APPLICABLE, "reads sound only")
@@ -82,15 +80,9 @@ class AudioWhisper:
         )
 
     def _score_windows(self, windows: Sequence[SpeechWindow], *, wants_evidence: bool) -> Scored:
-        logits: list[float] = []
-        levels_db: list[float] = []
-        slices: list[SliceFeatures] = []
-        for starts, read in zip(owned_starts(windows), self._features.read(windows), strict=True):
-            features = read.features(read.window.speech)
-            logits.append(self._head.logit(features))
-            levels_db.append(upper_band_db(features.spectral))
-            slices.extend(slices_of(read, starts) if wants_evidence else ())
-        band = stratum_of(float(np.mean(levels_db)))
+        features = list(self._features.features(windows))
+        logits = [self._head.logit(f) for f in features]
+        band = stratum_of(float(np.mean([upper_band_db(f.spectral) for f in features])))
         reading = Reading(CARD.name, track_logit(windows, logits), n_samples=len(windows), stratum=band)
         if not wants_evidence:
             return Scored(reading)
@@ -100,8 +92,7 @@ class AudioWhisper:
             TimelinePoint(window.start_seconds, window.end_seconds, round(logit, LOGIT_DECIMALS))
             for window, logit in zip(windows, logits, strict=True)
         )
-        moments = SliceStack.of(slices).moments(self._head) if slices else ()
-        return Scored(reading, timeline=timeline, moments=moments, spectrograms=(saliency,))
+        return Scored(reading, timeline=timeline, spectrograms=(saliency,))
 
 
 def stratum_of(upper_band_level_db: float) -> str:

@@ -152,7 +152,7 @@ class Scored:
     timeline: tuple[TimelinePoint, ...] = ()
     spectrograms: tuple[SpectrogramSaliency, ...] = ()
     telling_frames: tuple[Frame, ...] = ()  # video: the frames that `maps` belong to, by pts_seconds
-    moments: tuple[TimelinePoint, ...] = ()  # video, sound: by how much each stands out from those around it
+    moments: tuple[TimelinePoint, ...] = ()  # video: by how much each moment stands out from those around it
 
 
 class Detector(Protocol):

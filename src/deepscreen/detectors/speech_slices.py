@@ -1,4 +1,7 @@
-"""Slices of one second within windows of speech: where in a recording a phrase stands out from what is around it."""
+"""Slices of one second within windows of speech: where a phrase stands out from what is around it.
+
+For ``deepscreen evaluate-spans``; what stands out is too often honest for a detector to report it.
+"""
 
 from __future__ import annotations
 

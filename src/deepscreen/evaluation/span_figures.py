@@ -16,7 +16,7 @@ from deepscreen.evidence.timeline import suspicious_spans
 TOLERANCE_SECONDS = 0.5  # of clips
 MOST_FALSE_SPANS = 0.05  # per untouched clip
 RATE_DECIMALS = 3
-INTERRUPTED = "interrupted_shots"
+FEW_FALSE = "at_few_false_spans"
 Spans = Sequence[TimelinePoint]
 
 
@@ -51,8 +51,8 @@ def span_figures(cases: Sequence[ReadCase], policy_threshold: float) -> dict[str
     few = _rates(cases, lambda c: c.spans(chosen[c.case.fold]))
     return {
         "at_policy_threshold": _rates(cases, lambda c: c.spans(policy_threshold)),
-        "at_few_false_spans": few | {"most_false_spans_per_clip": MOST_FALSE_SPANS},
-        INTERRUPTED: _rates(cases, lambda c: c.interruptions),
+        FEW_FALSE: few | {"most_false_spans_per_clip": MOST_FALSE_SPANS},
+        "interrupted_shots": _rates(cases, lambda c: c.interruptions),
     }
 
 

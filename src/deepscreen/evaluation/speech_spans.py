@@ -1,25 +1,28 @@
-"""Half minutes of speech with the log10 LR of each second, by heads and calibrations that saw nothing of their fold."""
+"""Half minutes of speech, and by how much each second stands out to heads that saw nothing of their fold.
+
+No likelihood ratio is made of it: the highest contrast of an honest half minute is as high as a synthetic second,
+so that a calibration would say that it means nothing. ``audio_whisper`` therefore reports no such seconds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 
 from deepscreen.evaluation.span_figures import ReadCase
-from deepscreen.scoring.calibration import LN10
-from deepscreen.training.clip_moments import fit_moments
-from deepscreen.training.speech_moments import SpokenCase, speech_peaks
+from deepscreen.evaluation.speech_hosts import speech_cases, speech_hosts
+from deepscreen.training.audio_features import AudioFeatureCache
+from deepscreen.training.audio_hold_out import HeldOutFits
 
 TOLERANCE_SECONDS = 1.0
 
 
-def read_speech_cases(cases: Sequence[SpokenCase]) -> list[ReadCase]:
-    """Each by the calibration of the other folds."""
-    peaks = speech_peaks(cases)
-    strata = {fold: fit_moments(peaks, peaks.folds != fold) for fold in {one.case.fold for one in cases}}
-    read = []
-    for one in cases:
-        slope, offset = strata[one.case.fold].slope / LN10, strata[one.case.fold].offset / LN10
-        moments = tuple(replace(point, spoof_logit=slope * point.spoof_logit + offset) for point in one.moments)
-        read.append(ReadCase(one.case, moments, tolerance_seconds=TOLERANCE_SECONDS))
-    return read
+def read_speech_cases(held: HeldOutFits, cache: AudioFeatureCache) -> Iterator[ReadCase]:
+    """Those of all hosts, with contrasts of log-odds; a half minute without speech is left out."""
+    files, folds = held.recordings()
+    for host in speech_hosts(files, folds):
+        spoofs = [file for file, fold in zip(files, folds, strict=True) if file.label and fold == host.fold]
+        made = list(speech_cases(host, spoofs))
+        for (case, _), slices in zip(made, cache.slices(sound for _, sound in made), strict=True):
+            if slices is not None:
+                moments = slices.moments(held.fits[host.fold].head)
+                yield ReadCase(case, moments, tolerance_seconds=TOLERANCE_SECONDS)

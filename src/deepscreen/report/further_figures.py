@@ -24,7 +24,7 @@ SPAN_WORDS = {
         "One synthetic second in half a minute",
         "Found: both ends within one second. Half minutes are joined from bona fide recordings of one source; their"
         " controls have the same joins in the same places, a bona fide second in place of the synthetic one: a join is"
-        " no cue. Intervals take the cases of a host for independent.",
+        " no cue. Intervals take the cases of a host for independent. The detector reports no such seconds.",
         "deepscreen evaluate-spans --manifest SPEECH --cache CACHE --out OUT",
     ),
 }

@@ -86,8 +86,8 @@ def _is_beyond(outcomes: Sequence[Outcome]) -> bool:
 def spans_of(card: DetectorCard, outcome: Scored, scale: Scale, policy: VerdictPolicy) -> tuple[TimelinePoint, ...]:
     """Stretches whose local log-odds reach the threshold for spoof.
 
-    Of what is a spoof as a whole those of the timeline, on the calibration of the whole. Of any other clip or sound
-    those that stand out from what is around them, on a calibration of their own.
+    Of a clip that is a spoof as a whole, and of sound, those of the timeline, on the calibration of the whole. Of any
+    other clip those that stand out from what is around them, on a calibration of their own.
     """
     calibration = scale.calibrations.get(card.name)
     if calibration is None or not outcome.timeline:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from deepscreen.detectors.audio_whisper import CARD, stratum_of
-from deepscreen.detectors.contract import MOMENT_STRATUM
 from deepscreen.detectors.linear_head import FloatArray
 from deepscreen.scoring.calibration import Calibration
 from deepscreen.scoring.calibration_fit import BOOTSTRAP_ROUNDS, fit_stratum
 from deepscreen.training.audio_rows import AudioRows
-from deepscreen.training.clip_moments import Peaks, fit_moments
 
 
 def calibrate(
@@ -27,14 +23,6 @@ def calibrate(
         own = logits[strata_of_rows == name]
         strata[str(name)] = fit_stratum(own, chosen.labels, chosen.sources, chosen.weights, n_rounds=n_rounds)
     return Calibration(CARD.name, head_sha256, strata)
-
-
-def with_moments(calibration: Calibration, peaks: Peaks) -> Calibration:
-    """The same with what it means that a second stands out; as it is where *peaks* lack a class."""
-    if len(np.unique(peaks.labels)) < 2:
-        return calibration
-    moments = fit_moments(peaks, np.ones(len(peaks.labels), bool))
-    return replace(calibration, strata={**calibration.strata, MOMENT_STRATUM: moments})
 
 
 def stated_log10_lrs(calibration: Calibration, rows: AudioRows, logits: FloatArray) -> FloatArray:

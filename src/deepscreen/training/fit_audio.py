@@ -18,7 +18,7 @@ from deepscreen.errors import ConfigError
 from deepscreen.evaluation.protocols import is_release_split, system_folds
 from deepscreen.training.artefacts import Artefacts
 from deepscreen.training.audio_aims import read_facts
-from deepscreen.training.audio_calibration import calibrate, held_out_log10_lrs, stated_log10_lrs, with_moments
+from deepscreen.training.audio_calibration import calibrate, held_out_log10_lrs, stated_log10_lrs
 from deepscreen.training.audio_features import AudioFeatureCache, LastNorm
 from deepscreen.training.audio_hold_out import INNER_FOLDS, OUTER_FOLDS, folds_without, hold_out, read_by
 from deepscreen.training.audio_kernel import LAYERS as HEAD_LAYERS
@@ -26,7 +26,6 @@ from deepscreen.training.audio_kernel import KernelSetting, fit_kernel
 from deepscreen.training.audio_report import audio_report
 from deepscreen.training.audio_rows import AudioRows, audio_rows
 from deepscreen.training.labelled import read_manifest
-from deepscreen.training.speech_moments import speech_peaks, spoken_cases
 from deepscreen.weights.store import load_tensors
 
 
@@ -47,7 +46,7 @@ def fit_audio(manifest: Path, artefacts: Artefacts, workshop: Workshop, *, cache
     fitted = fit_kernel(development, OUTER_FOLDS)
     sha256 = artefacts.write_head(HEAD_NAME, fitted.head.arrays())
     calibration = calibrate(sha256, development, held.result.spoof_logits)
-    artefacts.write_calibration(with_moments(calibration, speech_peaks(list(spoken_cases(held, cache)))))
+    artefacts.write_calibration(calibration)
     results = {"source-held-out": held.result}
     log10_lrs = {"source-held-out": held_out_log10_lrs(development, held.result.spoof_logits, held.folds)}
     if len(release.files):
