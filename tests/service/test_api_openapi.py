@@ -84,7 +84,7 @@ def test_every_error_is_documented_as_a_problem_with_an_example(path: str, metho
 
 def has_example(content: dict) -> bool:
     """Whether JSON that is taken or given is shown by an example, with it or with its schema."""
-    name = content["schema"].get("$ref", "").rpartition("/")[2]
+    name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
     return "example" in content or "examples" in DOCUMENT["components"]["schemas"].get(name, {})
 
 
