@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from deepscreen.detectors.contract import DetectorCard
 from deepscreen.detectors.registry import DETECTORS, OFF_BY_DEFAULT
 from deepscreen.report.detector_card import GENERATED, detector_page, fusion_page
 from deepscreen.report.readme_figures import BEGIN, END, with_figures
-from deepscreen.settings import Limits, Settings, VerdictPolicy
+from deepscreen.settings import Limits, Settings, UnpackLimits, VerdictPolicy
 from deepscreen.weights.manifest import load_manifest
 from deepscreen.weights.store import shipped_dir
 
@@ -54,7 +55,7 @@ def test_card_shows_what_other_commands_measured() -> None:
     share = {"rate": 0.25, "low": 0.1, "high": 0.5, "n": 12, "touched": 0.5}
     part = {"found": share, "by_maker": {"face swap": share}, "false_spans_per_untouched_clip": 0.125}
     spans = {"at_policy_threshold": part, "at_few_false_spans": part}
-    text = detector_page(CARD, [], REPORT, {"spans": spans})
+    text = detector_page(replace(CARD, modality="video"), [], REPORT, {"spans": spans})
     assert "## One manipulated second in a minute" in text
     assert "| all makers, at the log10 LR from which a span is reported | 0.250 (0.100 to 0.500) | 12 | 0.125 |" in text
     assert "deepscreen evaluate-spans" in text
@@ -100,10 +101,12 @@ def test_every_setting_is_on_its_page() -> None:
     plain = {f"DEEPSCREEN_{name.upper()}" for name in Settings.model_fields} - {
         "DEEPSCREEN_LIMITS",
         "DEEPSCREEN_POLICY",
+        "DEEPSCREEN_UNPACK",
     }
     limits = {f"DEEPSCREEN_LIMITS__{name.upper()}" for name in Limits.model_fields}
     policy = {f"DEEPSCREEN_POLICY__{name.upper()}" for name in VerdictPolicy.model_fields}
-    assert set(re.findall(r"^\| `(DEEPSCREEN_\w+)` \|", page, re.MULTILINE)) == plain | limits | policy
+    unpack = {f"DEEPSCREEN_UNPACK__{name.upper()}" for name in UnpackLimits.model_fields}
+    assert set(re.findall(r"^\| `(DEEPSCREEN_\w+)` \|", page, re.MULTILINE)) == plain | limits | policy | unpack
 
 
 @pytest.mark.parametrize("command", ["screen", "scan", "serve", "info", "detectors", "weights pull", "fit audio"])

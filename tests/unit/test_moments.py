@@ -8,6 +8,7 @@ import pytest
 from deepscreen.detectors.contract import MOMENT_STRATUM, DetectorCard, Reading, Scored, TimelinePoint
 from deepscreen.detectors.linear_head import LinearHead
 from deepscreen.detectors.moments import PLACES, closer_times, contrasts, stand_out
+from deepscreen.detectors.patch_head import PatchHead
 from deepscreen.detectors.video_head import VideoHead
 from deepscreen.detectors.view_head import ViewHead
 from deepscreen.scoring.calibration import Calibration, Stratum
@@ -61,7 +62,7 @@ def head(size: int, *coef: float) -> LinearHead:
 
 
 def video_head() -> VideoHead:
-    views = ViewHead(head(2), head(2), head(3))
+    views = ViewHead(head(2), PatchHead(np.zeros(1), 0.0, 0.0))
     return VideoHead(views, views, head(2), head(2, 0.5, 0.5), head(2, 1.0, 10.0), head(1, 1.0))
 
 

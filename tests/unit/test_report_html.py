@@ -158,7 +158,7 @@ def test_hostile_names_and_messages_are_text(tmp_path: Path) -> None:
     assert page.all("tbody")[0]["data-name"] == harmless
 
 
-@pytest.mark.parametrize("href", ["../x", "/etc", "javascript:alert(1)", "https://a/b", "a//b", "", "a/..", ".hidden"])
+@pytest.mark.parametrize("href", ["../x", "/etc", "javascript:alert(1)", "https://a/b", "a//b", "a/..", ".hidden"])
 def test_evidence_outside_the_page_folder_is_refused(href: str) -> None:
     with pytest.raises(ValueError, match="evidence_href"):
         IndexEntry("a.jpg", image_screening(), None, None, href)
