@@ -12,7 +12,6 @@ from console import PATIENCE_MS, SCREENSHOTS, Console, opened
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from deepscreen.settings import Settings
-from deepscreen.store.keys import Role, create_key
 
 PHONE = {"width": 360, "height": 740}
 # Chromium as root, as in a container; without a GPU.
@@ -71,9 +70,9 @@ def sharp(browser: Browser, console: Console) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def reviewer_key(console: Console) -> str:
     """The token of a second person."""
-    database = console.app.state.service.store.database
-    _, token = create_key(database, name="Rita", role=Role.REVIEWER, lifetime_seconds=None, actor="test")
-    return token
+    headers = {"Authorization": f"Bearer {console.key}"}
+    made = httpx.post(f"{console.url}/v1/keys", json={"name": "Rita", "role": "reviewer"}, headers=headers)
+    return str(made.json()["token"])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page
 
 from deepscreen.api.app import create_app
 from deepscreen.api.auth import SESSION_COOKIE
+from deepscreen.api.service import DeskFactory
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
 from deepscreen.store.keys import Role, create_key
@@ -36,8 +37,8 @@ WIDTH, HEIGHT = 96, 64  # of ``media_factory.picture``
 class Console:
     """The service with its pages on a free port, in a thread, with an admin's key."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.app = create_app(settings, ScreeningDesk.with_fake_detectors, pages=install)
+    def __init__(self, settings: Settings, desk_factory: DeskFactory = ScreeningDesk.with_fake_detectors) -> None:
+        self.app = create_app(settings, desk_factory, pages=install)
         config = uvicorn.Config(self.app, port=0, log_config=None, lifespan="on", timeout_graceful_shutdown=3)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
@@ -67,7 +68,7 @@ class Console:
             path = "/v1/screenings" + (f"?case_id={case_id}" if case_id else "")
             files = {"file": (name, content)}
             answer = httpx.post(
-                self.url + path, files=files, headers={"Authorization": f"Bearer {self.key}"}, timeout=60
+                self.url + path, files=files, headers={"Authorization": f"Bearer {self.key}"}, timeout=300
             )  # fmt: skip
             self._items[name] = answer.headers["location"].rpartition("/")[2]
         return self._items[name]

@@ -69,6 +69,7 @@ def test_key_is_made_shown_once_and_revoked(page: Page, console: Console) -> Non
     page.get_by_label("Whose it is").fill("Ben")
     page.get_by_label("Role").select_option("examiner")
     page.get_by_role("button", name="Make a key").click()
+    expect(page.locator("#made code")).to_have_text(re.compile("dsk_"))
     token = page.locator("#made code").inner_text()
     bearer = {"Authorization": f"Bearer {token}"}
     assert httpx.get(console.url + "/info", headers=bearer).status_code == 200

@@ -7,10 +7,10 @@ import re
 import pytest
 from report_samples import image_screening, silent_screening, video_screening
 
-from deepscreen.record import Screening
+from deepscreen.record import Screening, TimelineSpan
 from deepscreen.report.language import language_of
 from deepscreen.web import page
-from deepscreen.web.lanes import LINES, duration_of, lanes_of
+from deepscreen.web.lanes import duration_of, lanes_of
 from deepscreen.web.meaning import meanings, times
 
 ENGLISH, GERMAN = language_of("en", page.LOCALE), language_of("de", page.LOCALE)
@@ -63,14 +63,18 @@ def test_ratio_at_the_limit_says_that_no_more_can_be_said() -> None:
 
 
 def test_timeline_is_drawn_in_the_clock_of_the_file() -> None:
+    points = [TimelineSpan(start_seconds=k, end_seconds=k + 1.5, spoof_logit=k - 1.0, track_id=0) for k in range(3)]
+    span = TimelineSpan(start_seconds=2.0, end_seconds=3.5, spoof_logit=1.0)
     screening = video_screening()
-    lanes = lanes_of(screening)
-    assert [lane.modality for lane in lanes] == [n for n in ("video", "audio") if screening.modalities[n].timeline]
-    places = [float(x) for lane in lanes for line in lane.lines for x in re.findall(r"[MH]([\d.]+)", line.path)]
-    assert min(places) >= 0
-    assert max(places) <= 1000
-    assert all(line.number < LINES for lane in lanes for line in lane.lines)
-    first = screening.modalities["video"].timeline[0]
-    assert f"M{1000 * first.start_seconds / duration_of(screening):.2f}" in "".join(
-        line.path for line in lanes[0].lines
-    )
+    update = {"timeline": tuple(points), "suspicious_spans": (span,)}
+    video = screening.modalities["video"].model_copy(update=update)
+    screening = screening.model_copy(update={"modalities": {"video": video}})
+    duration = duration_of(screening)
+    (lane,) = lanes_of(screening)
+    (line,) = lane.lines
+    ends = [f"{1000 * seconds / duration:.2f}" for seconds in (0.0, 1.5, 1.0, 2.5, 2.0, 3.5)]
+    x = dict(zip("abcdef", ends, strict=True))
+    # Stretches overlap: each begins with a step at its own start.
+    assert line.path == f"M{x['a']} 58.33H{x['b']}H{x['c']}V50.00H{x['d']}H{x['e']}V41.67H{x['f']}"
+    assert lane.spans[0].x == pytest.approx(2000 / duration, abs=0.01)
+    assert lane.zero_y == 50.0

@@ -15,6 +15,7 @@ export class Upload {
     Object.assign(this, { file, name, caseId, onChange, state: "waiting", sent: 0, problem: "", itemPath: null });
     this.kept = `${KEPT}${name}|${file.size}|${file.lastModified}|${caseId}`;
     this.request = null;
+    this.turn = 0; // of the run that may go on; a pause ends it, also where it sleeps
   }
 
   get size() {
@@ -28,6 +29,7 @@ export class Upload {
 
   pause() {
     if (this.state === "sent" || this.state === "failed") return;
+    this.turn++;
     this.#set({ state: "paused" });
     this.request?.abort();
   }
@@ -41,14 +43,15 @@ export class Upload {
 
   /** Sends until the file is there, it is paused, or the service refuses it. */
   async run() {
+    const turn = ++this.turn;
     this.#set({ state: "uploading", problem: "" });
-    for (let tries = 0; this.state === "uploading"; ) {
+    for (let tries = 0; this.turn === turn && this.state === "uploading"; ) {
       try {
         const before = this.sent;
-        await this.#goOn();
+        await this.#goOn(turn);
         if (this.sent > before) tries = 0;
       } catch (error) {
-        if (this.state !== "uploading") return;
+        if (this.turn !== turn) return;
         const isFinal = error instanceof Refused && !COME_BACK.has(error.status);
         if (isFinal) return this.#fail(error);
         this.#set({ problem: error.message });
@@ -63,9 +66,9 @@ export class Upload {
   }
 
   /** Asks where to go on, and sends from there to the end, piece by piece. */
-  async #goOn() {
+  async #goOn(turn) {
     const url = (await this.#known()) ?? (await this.#begin());
-    while (this.state === "uploading" && !this.itemPath) {
+    while (this.turn === turn && !this.itemPath) {
       const piece = this.file.slice(this.sent, this.sent + CHUNK_BYTES);
       const headers = { "Upload-Offset": this.sent, "Content-Type": "application/offset+octet-stream" };
       this.#took(await this.#send("PATCH", url, headers, piece));
