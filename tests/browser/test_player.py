@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 
@@ -23,6 +24,15 @@ GREY_ON_SCREEN = """() => {
 }"""
 CURSOR = "Number(document.querySelector('.lanes').getAttribute('aria-valuenow'))"
 SETTLED_MS = 350
+
+
+def mel_share(hz: float) -> float:
+    """How high a frequency lies between 0 and 8 kHz on Slaney's mel scale, by librosa's formula."""
+
+    def mel(hz: float) -> float:
+        return 3 * hz / 200 if hz < 1000 else 15 + 27 * math.log(hz / 1000) / math.log(6.4)
+
+    return mel(hz) / mel(8000)
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +117,10 @@ def test_sound_is_drawn_heard_and_repeated_in_one_clock(page: Page, console: Con
             const levels = Array.from({ length: canvas.height }, (_, y) => data[4 * y]);
             return levels.indexOf(Math.max(...levels));
         };
-        return [0.25, 0.75].map((share) => (1 - brightest(Math.round(share * canvas.width)) / canvas.height) * 8000);
+        return [0.25, 0.75].map((share) => 1 - brightest(Math.round(share * canvas.width)) / canvas.height);
     }"""
     )
-    assert rows == pytest.approx([440, 1800], abs=60)
+    assert rows == pytest.approx([mel_share(440), mel_share(1800)], abs=0.02)
     page.screenshot(path=SCREENSHOTS / "audio.png")
     assert serious_flaws(page) == []
 

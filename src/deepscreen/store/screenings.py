@@ -15,6 +15,7 @@ from deepscreen.store.acts import SCREENING_CANCELLED, SCREENING_CREATED, SCREEN
 from deepscreen.store.computations import EVIDENCE_LOCK, Queue, State
 from deepscreen.store.keys import Caller
 from deepscreen.store.removal import remove_or_leave
+from deepscreen.store.shown import is_in_state, is_shown, shown_state
 from deepscreen.store.store import Store
 from deepscreen.store.tables import blob_uses, case_members, cases, computations, reviews, screenings
 from deepscreen.store.webhooks import promise
@@ -133,9 +134,9 @@ class Screenings:
         with self._database.read() as connection:
             now = self._database.now(connection)
             if is_about_results:  # in the query, or a page would be short, and a short page is the last one
-                query = query.where(_is_shown(now))
+                query = query.where(is_shown(now))
             if filters.state is not None:
-                query = query.where(_is_in_state(filters.state, now))
+                query = query.where(is_in_state(filters.state, now))
             items = [_item(row, now) for row in connection.execute(query)]
         return [item for item in items if not is_about_results or item.record_sha256 is not None]
 
@@ -348,8 +349,8 @@ def _conditions(filters: Filters) -> list[Any]:
 
 
 def _item(row: Row[Any], now: float) -> Item:
-    computed, shown = State(row.c_state), _shown_state(row, now)
-    is_shown = shown in {State.DONE, State.FAILED}
+    computed, shown = State(row.c_state), shown_state(row, now)
+    has_end = shown in {State.DONE, State.FAILED}
     return Item(
         id=row.id,
         case_id=row.case_id,
@@ -362,50 +363,11 @@ def _item(row: Row[Any], now: float) -> Item:
         method_digest=row.c_method_digest,
         state=shown,
         is_computed=computed in {State.DONE, State.FAILED},
-        record_sha256=row.c_record_sha256 if is_shown else None,
-        kind=row.c_kind if is_shown else None,
-        verdict=row.c_verdict if is_shown else None,
-        stage_milliseconds=dict(row.c_stage_milliseconds or {}) if is_shown else {},
-        error_type=row.c_error_type if is_shown else None,
-        error_message=row.c_error_message if is_shown else None,
-        thumbnail_sha256=row.c_thumbnail_sha256 if is_shown else None,
+        record_sha256=row.c_record_sha256 if has_end else None,
+        kind=row.c_kind if has_end else None,
+        verdict=row.c_verdict if has_end else None,
+        stage_milliseconds=dict(row.c_stage_milliseconds or {}) if has_end else {},
+        error_type=row.c_error_type if has_end else None,
+        error_message=row.c_error_message if has_end else None,
+        thumbnail_sha256=row.c_thumbnail_sha256 if has_end else None,
     )
-
-
-def _is_shown(now: float) -> ColumnElement[bool]:
-    """In the database's words: there is a record that its owner may see."""
-    has_record = computations.c.record_sha256.is_not(None)
-    return and_(screenings.c.cancelled_at.is_(None), has_record, _is_due(now))
-
-
-def _is_in_state(state: State, now: float) -> ColumnElement[bool]:
-    """In the database's words: what ``_shown_state`` says."""
-    if state is State.CANCELLED:
-        return or_(screenings.c.cancelled_at.is_not(None), computations.c.state == state.value)
-    is_meant: ColumnElement[bool] = computations.c.state == state.value
-    has_ended = computations.c.state.in_([State.DONE.value, State.FAILED.value])
-    if state is State.RUNNING:
-        is_meant = or_(is_meant, and_(has_ended, ~_is_due(now)))
-    elif state in {State.DONE, State.FAILED}:
-        is_meant = and_(is_meant, _is_due(now))
-    return and_(screenings.c.cancelled_at.is_(None), is_meant)
-
-
-def _is_due(now: float) -> ColumnElement[bool]:
-    """It was computed for its owner, or as much time has passed as if it had been."""
-    took_seconds = func.coalesce(computations.c.ended_at, 0.0) - func.coalesce(
-        computations.c.started_at, computations.c.ended_at, 0.0
-    )
-    return or_(screenings.c.joined_at.is_(None), screenings.c.joined_at + took_seconds <= now)
-
-
-def _shown_state(row: Row[Any], now: float) -> State:
-    """What its owner may see: an early end would tell that somebody else had the same file."""
-    if row.cancelled_at is not None:
-        return State.CANCELLED
-    state = State(row.c_state)
-    if row.joined_at is not None and state in {State.DONE, State.FAILED}:
-        took_seconds = (row.c_ended_at or 0.0) - (row.c_started_at or row.c_ended_at or 0.0)
-        if now < row.joined_at + took_seconds:
-            return State.RUNNING
-    return state

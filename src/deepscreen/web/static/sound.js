@@ -9,6 +9,10 @@ const RANGE_DB = 80;
 const COSINES = Float32Array.from({ length: FFT / 2 }, (_, k) => Math.cos((2 * Math.PI * k) / FFT));
 const SINES = Float32Array.from({ length: FFT / 2 }, (_, k) => -Math.sin((2 * Math.PI * k) / FFT));
 
+// The mel scale of the detectors (Slaney): even steps up to 1000 Hz, even ratios above. The maps of evidence lie on it.
+const MOST_MEL = 15 + (27 * Math.log(8)) / Math.log(6.4);
+const hzOf = (mel) => (mel < 15 ? (mel * 200) / 3 : 1000 * 6.4 ** ((mel - 15) / 27));
+
 /** Draws what can be drawn; the promise holds when it is there. */
 export async function drawSound(root, data) {
   const waveform = root.querySelector(".waveform");
@@ -76,7 +80,7 @@ function drawSpectrogram(canvas, samples, duration) {
   }
   for (let column = 0; column < width; column++)
     for (let row = 0; row < height; row++) {
-      const level = levels[column][Math.floor(((height - 1 - row) * (FFT / 2)) / height)];
+      const level = levels[column][Math.floor((hzOf(MOST_MEL * (1 - (row + 0.5) / height)) * FFT) / RATE_HZ)];
       const grey = 255 * Math.min(Math.max(1 + (level - loudest) / RANGE_DB, 0), 1);
       image.data.set([grey, grey, grey, 255], 4 * (row * width + column));
     }
