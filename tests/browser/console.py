@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 import wave
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 import uvicorn
 from PIL import Image
 from playwright.sync_api import Browser, Page
@@ -108,6 +110,12 @@ def opened(browser: Browser, console: Console, **options: object) -> Iterator[Pa
     yield page
     context.close()
     assert watched.complaints == []
+
+
+def skip_where_busy(told: str) -> None:
+    """Times mean nothing on a machine that has twice as much to do as it can: says what was measured, and skips."""
+    if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
+        pytest.skip(f"the machine is busy with other things; measured: {told}")
 
 
 def png(image: Image.Image | None = None) -> bytes:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import pytest
-from console import SCREENSHOTS, Console, png, serious_flaws, wav
+from console import SCREENSHOTS, Console, png, serious_flaws, skip_where_busy, wav
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -144,8 +143,7 @@ def test_first_view_is_light_and_soon_usable(page: Page) -> None:
         expect(page.locator("#search")).to_be_visible()
         milliseconds.append(page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"))
     assert 20_000 < sum(sizes) <= 300_000, sizes
-    if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
-        pytest.skip(f"the machine is busy with other things: {min(milliseconds):.0f} ms")
+    skip_where_busy(f"{milliseconds} ms")
     assert min(milliseconds) <= 1500, milliseconds
 
 

