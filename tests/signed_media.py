@@ -48,14 +48,15 @@ class Authority:
         )
         return path
 
-    def sign(self, source: Path, target: Path, mime: str = "image/jpeg") -> Path:
-        """Writes *source* to *target* with a manifest that says it was generated."""
+    def sign(self, source: Path, target: Path, mime: str = "image/jpeg", *, title: str | None = None) -> Path:
+        """Writes *source* to *target* with a manifest that says it was generated, called *title*."""
+        named = {} if title is None else {"title": title, "claim_generator_info": [{"name": title, "version": "1.0"}]}
         chain = self._leaf.public_bytes(Encoding.PEM) + self.certificate.public_bytes(Encoding.PEM)
         key = self._leaf_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo(alg=b"es256", sign_cert=chain, private_key=key, ta_url=None))
         context = c2pa.Context.from_dict({"verify": {"verify_after_sign": False, "remote_manifest_fetch": False}})
         signed = io.BytesIO()
-        c2pa.Builder.from_json(json.dumps(MANIFEST), context).sign(
+        c2pa.Builder.from_json(json.dumps(MANIFEST | named), context).sign(
             signer, mime, io.BytesIO(source.read_bytes()), signed
         )
         target.write_bytes(signed.getvalue())

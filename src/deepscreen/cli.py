@@ -117,16 +117,17 @@ def serve(
     precision: Precision = None,
     profile: Thoroughness = None,
 ) -> None:
-    """Run the HTTP service; it screens itself, unless workers do."""
+    """Run the HTTP service with its console for browsers; it screens itself, unless workers do."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with errors_to_exit_codes():
         from deepscreen.api.server import serve as serve_http
+        from deepscreen.web.pages import install
 
         settings = settings_of(device, precision, profile=profile, host=host, port=port, data_dir=data_dir)
         if has_worker:
-            serve_http(settings, announce=typer.echo)
+            serve_http(settings, announce=typer.echo, pages=install)
         else:
-            serve_http(settings, desk_factory=None, announce=typer.echo)
+            serve_http(settings, desk_factory=None, announce=typer.echo, pages=install)
 
 
 @app.command()

@@ -70,6 +70,16 @@ class FaithfulnessRecord(_Record):
     masked_fraction: float
 
 
+class SaliencyGrid(_Record):
+    """The saliency map itself, before it was drawn: one level a cell, on the scale of its picture."""
+
+    rows: int = Field(ge=1)
+    columns: int = Field(ge=1)
+    levels: str = Field(
+        description="Base64 of rows x columns bytes, row by row; 0 stands for scale_low and 255 for scale_high."
+    )
+
+
 class Evidence(_Record):
     """One picture that shows where or when; its bytes lie beside the record under ``name``."""
 
@@ -84,6 +94,9 @@ class Evidence(_Record):
     faithfulness: FaithfulnessRecord | None = None
     region_px: tuple[tuple[float, float], ...] | None = Field(
         None, description="Corners of the mapped region in source pixels, from top left, clockwise."
+    )
+    grid: SaliencyGrid | None = Field(
+        None, description="Of a heatmap: the map that spans the region; null in records of older versions."
     )
     pts_seconds: float | None = Field(None, description="Presentation time of the frame it is drawn on.")
     start_seconds: float | None = None
@@ -164,6 +177,9 @@ class ModalityResult(_Record):
     readings: tuple[CalibratedReading, ...] = ()
     timeline: tuple[TimelineSpan, ...] = ()
     suspicious_spans: tuple[TimelineSpan, ...] = ()
+    faces_px: tuple[tuple[float, float, float, float], ...] = Field(
+        (), description="Of a picture: boxes of the faces found, left, top, right, bottom in source pixels."
+    )
     evidence: tuple[Evidence, ...] = ()
     not_scored: tuple[Unscored, ...] = ()
     caveats: tuple[Caveat, ...] = ()

@@ -179,6 +179,7 @@ class ScreeningDesk:
         with bench.stage("render"):
             bench.thumbnail = thumbnail_jpeg(still.pixels)
         result = self._conclude("image", outcomes, bench, pixels=still.pixels, duration_seconds=0.0)
+        result = result.model_copy(update={"faces_px": tuple(_box(face) for face in faces)})
         return self._tested("image", result, sample, bench)
 
     def _screen_clip(self, intake: Intake, facts: MediaFacts, bench: Bench) -> ModalityResult:
@@ -299,6 +300,11 @@ def _media(intake: Intake, facts: MediaFacts) -> Media:
         mime=facts.mime,
         streams=tuple(Stream(**asdict(stream)) for stream in facts.streams),
     )
+
+
+def _box(face: Face) -> tuple[float, float, float, float]:
+    left, top, right, bottom = (round(float(edge), 1) for edge in face.box_xyxy_px)
+    return left, top, right, bottom
 
 
 def screen(

@@ -1,4 +1,4 @@
-"""One real Chromium."""
+"""A service with its console on fake networks, and one real Chromium that looks at it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,28 @@ import os
 import shutil
 from collections.abc import Iterator
 
+import httpx
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from console import PATIENCE_MS, SCREENSHOTS, Console, opened
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
+from deepscreen.settings import Settings
+
+PHONE = {"width": 360, "height": 740}
 # Chromium as root, as in a container; without a GPU.
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required"]
+
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="session")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """The service, with one item of each kind in it."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("console") / "data", device="cpu", host="127.0.0.1")
+    served = Console(settings)
+    yield served
+    served.close()
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +47,42 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     launched = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
     yield launched
     launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser, console: Console) -> Iterator[Page]:
+    """A desktop window in English that is logged in as admin; whatever goes wrong within it fails the test."""
+    yield from opened(browser, console)
+
+
+@pytest.fixture
+def phone(browser: Browser, console: Console) -> Iterator[Page]:
+    """The same on a phone of 360 px, in German and dark."""
+    yield from opened(browser, console, viewport=PHONE, locale="de-DE", color_scheme="dark")
+
+
+@pytest.fixture
+def sharp(browser: Browser, console: Console) -> Iterator[Page]:
+    """A desktop window with two pixels of the screen to a CSS pixel."""
+    yield from opened(browser, console, device_scale_factor=2)
+
+
+@pytest.fixture(scope="session")
+def reviewer_key(console: Console) -> str:
+    """The token of a second person."""
+    headers = {"Authorization": f"Bearer {console.key}"}
+    made = httpx.post(f"{console.url}/v1/keys", json={"name": "Rita", "role": "reviewer"}, headers=headers)
+    return str(made.json()["token"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _old_screenshots_are_gone() -> None:
+    shutil.rmtree(SCREENSHOTS, ignore_errors=True)
+    SCREENSHOTS.mkdir(parents=True)
+
+
+@pytest.fixture
+def api(console: Console) -> Iterator[httpx.Client]:
+    """The HTTP API, as admin."""
+    with httpx.Client(base_url=console.url, headers={"Authorization": f"Bearer {console.key}"}) as client:
+        yield client

@@ -11,7 +11,7 @@ import httpx
 import uvicorn
 from starlette.testclient import TestClient
 
-from deepscreen.api.app import create_app
+from deepscreen.api.app import Pages, create_app
 from deepscreen.api.service import DeskFactory
 from deepscreen.detectors.contract import DetectorCard
 from deepscreen.media.intake import Intake
@@ -55,9 +55,11 @@ class GatedDesk:
 
 
 @contextmanager
-def serving(settings: Settings, desk_factory: DeskFactory = build_fake_desk) -> Iterator[TestClient]:
+def serving(
+    settings: Settings, desk_factory: DeskFactory = build_fake_desk, *, pages: Pages | None = None
+) -> Iterator[TestClient]:
     """Runs the app on the fake desk; gives a client once that is loaded."""
-    with TestClient(create_app(settings, desk_factory), base_url="http://localhost") as client:
+    with TestClient(create_app(settings, desk_factory, pages=pages), base_url="http://localhost") as client:
         wait_until_ready(client)
         yield client
 

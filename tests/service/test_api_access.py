@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from serving import serving
 from starlette.testclient import TestClient
 
+from deepscreen.api import routes_events
 from deepscreen.api.app import create_app
 from deepscreen.api.auth import Guard, RateMeter
 from deepscreen.errors import Overloaded
@@ -17,10 +18,14 @@ from deepscreen.settings import Settings
 from deepscreen.store import keys as keys_module
 from deepscreen.store.keys import KeyRing, Role, create_key, list_keys, revoke_key
 from deepscreen.store.store import Store
+from deepscreen.web.pages import install
 
 # What load balancers ask before they know anybody. Nothing is told but a status.
-OPEN_TO_ALL = {("GET", "/livez"), ("GET", "/readyz"), ("POST", "/v1/session")}
-LOGIN = "/v1/session"
+# The page to log in on and its style are the same in every installation.
+LOGIN_PAGE = {("GET", "/login"), ("GET", "/static/{folder}/{name}")}
+OPEN_TO_ALL = {("GET", "/livez"), ("GET", "/readyz"), ("POST", "/v1/session")} | LOGIN_PAGE
+# What these answer to somebody without a key who names nothing that there is.
+ANSWERS = {"/v1/session": 422, "/static/{folder}/{name}": 404}
 NOBODY = "0" * 32
 
 
@@ -33,7 +38,11 @@ def routes_of(routes: list[Any]) -> Iterator[APIRoute]:
             yield from routes_of(route.original_router.routes)
 
 
-ROUTES = [(method, route) for route in routes_of(create_app(Settings()).routes) for method in sorted(route.methods)]
+ROUTES = [
+    (method, route)
+    for route in routes_of(create_app(Settings(), pages=install).routes)
+    for method in sorted(route.methods)
+]
 
 
 def guard_of(route: APIRoute) -> Guard | None:
@@ -45,6 +54,14 @@ def path_of(route: APIRoute) -> str:
     for parameter in route.dependant.path_params:
         path = path.replace("{" + parameter.name + "}", NOBODY)
     return path
+
+
+@pytest.fixture(scope="module")
+def client(settings: Settings) -> Iterator[TestClient]:
+    """A service with its pages, whose stream of events ends at once."""
+    with pytest.MonkeyPatch.context() as patched, serving(settings, pages=install) as client:
+        patched.setattr(routes_events, "STREAM_SECONDS", 0.0)
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +88,7 @@ def test_route_asks_for_a_key_and_a_role(
 ) -> None:
     guard = guard_of(route)
     if guard is None:
-        assert ask(client, method, path_of(route), None).status_code == (422 if route.path == LOGIN else 200)
+        assert ask(client, method, path_of(route), None).status_code == ANSWERS.get(route.path, 200)
         return
     for wrong in (None, "nonsense", "dsk_" + "0" * 16 + "_" + "A" * 43, tokens["admin"][:-1] + "~"):
         response = ask(client, method, path_of(route), wrong)

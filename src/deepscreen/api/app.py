@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -18,7 +18,11 @@ from fastapi import FastAPI
 from deepscreen.api import (
     http_errors,
     routes_cases,
+    routes_events,
     routes_files,
+    routes_keys,
+    routes_preview,
+    routes_reports,
     routes_screenings,
     routes_service,
     routes_session,
@@ -72,10 +76,16 @@ class DeepscreenApi(FastAPI):
         return document
 
 
-def create_app(settings: Settings, desk_factory: DeskFactory | None = ScreeningDesk.build) -> FastAPI:
+Pages = Callable[[FastAPI], None]
+
+
+def create_app(
+    settings: Settings, desk_factory: DeskFactory | None = ScreeningDesk.build, *, pages: Pages | None = None
+) -> FastAPI:
     """The HTTP service. The desk is built in a thread when the app starts and is closed when it ends.
 
-    Without a *desk_factory* the service only takes and gives; workers elsewhere screen.
+    Without a *desk_factory* the service only takes and gives; workers elsewhere screen. *pages* puts the console in,
+    which knows this service, and not the other way round.
     """
 
     @asynccontextmanager
@@ -108,14 +118,20 @@ def create_app(settings: Settings, desk_factory: DeskFactory | None = ScreeningD
         openapi_url=None,  # a route of our own asks for a key first
     )
     app.include_router(routes_screenings.router)
+    app.include_router(routes_events.router)
     app.include_router(routes_files.router)
+    app.include_router(routes_preview.router)
+    app.include_router(routes_reports.router)
     app.include_router(routes_uploads.router)
     app.include_router(routes_cases.router)
     app.include_router(routes_session.router)
+    app.include_router(routes_keys.router)
     app.include_router(routes_webhooks.router)
     app.include_router(routes_service.router)
     app.add_middleware(RequestShell, names=(settings.host, *settings.public_names), behind_tls=settings.behind_tls)
     http_errors.install(app)
+    if pages is not None:
+        pages(app)
     return app
 
 

@@ -21,6 +21,8 @@ from deepscreen.store.screenings import Item
 
 SHA256 = r"^[0-9a-f]{64}$"
 RECORD_TYPE, PICTURE_TYPE, ANY_TYPE = "application/json", "image/png", "application/octet-stream"
+THUMBNAIL_TYPE = "image/jpeg"
+BINARY = {"schema": {"type": "string", "format": "binary"}}
 # Types that a browser plays and never runs. What else an original says that it is, it is only saved.
 PLAYED = re.compile(r"(?:audio|video)/[a-z0-9.+-]+|image/(?:jpeg|png|webp|gif|bmp|tiff|heic|heif|avif)")
 EXAMPLE_RECORD = example_screening().model_dump(mode="json")
@@ -70,6 +72,20 @@ def read_evidence(screening_id: str, name: str, request: Request, service: Servi
         raise NoSuchResult("the record of this screening names no such evidence")
     service.log(caller, acts.EVIDENCE_DOWNLOADED, item, sha256=entry.sha256)
     return _reply(service, request, entry.sha256, PICTURE_TYPE)
+
+
+@router.get(
+    "/thumbnail",
+    summary="A small picture of the item, for lists",
+    response_class=Response,
+    responses={200: {"description": "A JPEG of at most 256 px.", "content": {THUMBNAIL_TYPE: BINARY}}, **REFUSALS},
+)
+def read_thumbnail(screening_id: str, request: Request, service: ServiceDep, caller: Anyone) -> Response:
+    """Gives what a list shows; it is no evidence, and no entry of the audit log. Sound has none."""
+    item = service.get_done(screening_id, caller)
+    if item.thumbnail_sha256 is None:
+        raise NoSuchResult("there is no small picture of this item")
+    return _reply(service, request, item.thumbnail_sha256, THUMBNAIL_TYPE)
 
 
 @router.get(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import json
 import re
 from collections.abc import AsyncIterator
@@ -27,10 +25,10 @@ from deepscreen.api.http_errors import (
     NoSuchResult,
     ResultFinal,
     RoleForbidden,
-    WrongParameter,
     problem_of_failure,
     problem_response,
 )
+from deepscreen.api.paging import position_of, token_of
 from deepscreen.api.service import Service
 from deepscreen.api.wire import DeletionCertificate, ReviewRequest, ScreeningEnvelope, ScreeningPage
 from deepscreen.record import Verdict
@@ -119,13 +117,18 @@ def list_screenings(
     kind: Annotated[Literal["image", "video", "audio"] | None, Query()] = None,
     verdict: Annotated[Verdict | None, Query()] = None,
     filename: Annotated[str | None, Query(description="A part of the name.", max_length=200)] = None,
+    state: Annotated[State | None, Query()] = None,
+    reviewed: Annotated[bool | None, Query(description="false: results that nobody has reviewed yet.")] = None,
     before: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = 50,
 ) -> ScreeningPage:
     """Gives what the caller may see: an examiner its own and those of its cases, other roles all."""
-    filters = Filters(case_id=case_id, media_sha256=media_sha256, kind=kind, verdict=verdict, filename=filename)
-    items = service.screenings.page(caller, filters, limit=limit, before=_position(before))
-    after = _token(items[-1]) if len(items) == limit else None
+    filters = Filters(
+        case_id=case_id, media_sha256=media_sha256, kind=kind, verdict=verdict, filename=filename, state=state,
+        is_reviewed=reviewed,
+    )  # fmt: skip
+    items = service.screenings.page(caller, filters, limit=limit, before=position_of(before))
+    after = token_of(items[-1]) if len(items) == limit else None
     return ScreeningPage(items=tuple(summary(item) for item in items), next=after)
 
 
@@ -242,17 +245,3 @@ def _wait_seconds(prefer: str, *, most: float) -> float:
     if match is not None:
         return min(float(match[1]), most)
     return 0.0 if "respond-async" in prefer.lower() else most
-
-
-def _token(item: Item) -> str:
-    return base64.urlsafe_b64encode(f"{item.created_at!r} {item.id}".encode()).decode()
-
-
-def _position(token: str | None) -> tuple[float, str] | None:
-    if token is None:
-        return None
-    try:
-        created_at, _, screening_id = base64.urlsafe_b64decode(token).decode().partition(" ")
-        return float(created_at), screening_id
-    except (binascii.Error, ValueError) as error:
-        raise WrongParameter("before: want the `next` of a page before") from error

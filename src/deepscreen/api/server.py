@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from deepscreen.api.app import create_app
+from deepscreen.api.app import Pages, create_app
 from deepscreen.api.data_folder import open_data_folder
 from deepscreen.api.service import DeskFactory
 from deepscreen.errors import ConfigError
@@ -56,6 +56,7 @@ def serve(
     *,
     desk_factory: DeskFactory | None = ScreeningDesk.build,
     announce: Callable[[str], None] = logger.info,
+    pages: Pages | None = None,
 ) -> None:
     """Serves until SIGINT or SIGTERM; without a *desk_factory*, workers elsewhere screen.
 
@@ -81,7 +82,7 @@ def serve(
             raise
 
     with _listen(settings) as listener:
-        server = uvicorn.Server(_configure(settings, build_or_stop if desk_factory else None))
+        server = uvicorn.Server(_configure(settings, build_or_stop if desk_factory else None, pages))
         announce(_url(listener))
         with _signals_end(server):
             server.run(sockets=[listener])
@@ -89,9 +90,9 @@ def serve(
         raise failures[0]
 
 
-def _configure(settings: Settings, desk_factory: DeskFactory | None) -> uvicorn.Config:
+def _configure(settings: Settings, desk_factory: DeskFactory | None, pages: Pages | None) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(settings, desk_factory),
+        create_app(settings, desk_factory, pages=pages),
         lifespan="on",
         log_config=None,  # the command line sets logging up
         access_log=False,  # paths hold result ids, and an id opens its result

@@ -110,6 +110,37 @@ class SessionInfo(_Wire):
     csrf_token: str | None = Field(description="For the header `X-CSRF-Token`; none without a session.")
 
 
+class NewKey(_Wire):
+    """A key to be made."""
+
+    name: str = Field(min_length=1, max_length=200, description="Whose it is.")
+    role: Role
+    days: float | None = Field(90, gt=0, le=3650, description="How long it opens the door; null: until it is revoked.")
+
+
+class KeyInfo(_Wire):
+    """What is known of a key; never its secret."""
+
+    id: str
+    name: str
+    role: Role
+    state: Literal["valid", "expired", "revoked"]
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class KeyToken(KeyInfo):
+    """A new key."""
+
+    token: str = Field(description="`dsk_...`; shown only now.")
+
+
+class KeyList(_Wire):
+    """All keys there ever were, the oldest first."""
+
+    keys: tuple[KeyInfo, ...]
+
+
 class NewWebhook(_Wire):
     """Where messages shall go."""
 

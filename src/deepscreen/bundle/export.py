@@ -51,13 +51,15 @@ class Exported:
     public_key: str  # hex; what the receiver must compare with
 
 
-def export_case(store: Store, case_id: str, target: Path, *, language: str, with_pdf: bool) -> Exported:
+def export_case(
+    store: Store, case_id: str, target: Path, *, language: str, with_pdf: bool, actor: str = EXPORTER
+) -> Exported:
     """Writes the bundle to *target*, proven before it is there; the export itself stands in the audit log.
 
     Raises ConfigError for a case that is not there, StoreError, ReportFailed.
     """
     signer = store.signer()
-    _log_export(store, case_id)
+    _log_export(store, case_id, actor)
     signer.checkpoint(store.database)
     files: dict[str, bytes] = {"README.txt": README.encode()}
     items: list[dict[str, Any]] = []
@@ -83,11 +85,11 @@ def export_case(store: Store, case_id: str, target: Path, *, language: str, with
     return Exported(len(items), len(left_out), signer.public_key)
 
 
-def _log_export(store: Store, case_id: str) -> None:
+def _log_export(store: Store, case_id: str, actor: str) -> None:
     with store.database.write() as connection:
         if connection.execute(select(cases.c.id).where(cases.c.id == case_id)).first() is None:
             raise ConfigError(f"no case {case_id!r} in this store")
-        audit.append(store.database, connection, actor=EXPORTER, act=CASE_EXPORTED, subject=case_id)
+        audit.append(store.database, connection, actor=actor, act=CASE_EXPORTED, subject=case_id)
 
 
 def _rows(connection: Connection, case_id: str) -> list[Row[Any]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deepscreen.absence import Absence, NotScored
 from deepscreen.detectors.contract import (
@@ -22,7 +24,7 @@ from deepscreen.detectors.contract import (
 )
 
 GRID = 14
-WINDOW_SECONDS = 3.0
+CHECKS = np.array([[4, -4], [-4, 4]], dtype=np.float32)  # of the part of a picture from its first to its second quarter
 
 
 class FakeDetector:
@@ -41,19 +43,26 @@ class FakeDetector:
             pixels = sample.still.pixels
             shape = np.array([[pixels.shape[1], 0, 0], [0, pixels.shape[0], 0]], dtype=np.float64)
             logit = _logit(pixels.tobytes())
-            ramp = np.linspace(-4, 4, GRID * GRID, dtype=np.float32).reshape(GRID, GRID)
-            saliency = SaliencyMap(ramp, shape, "whole", Faithfulness(0.5, 0.1))
-            return Scored(Reading(self._card.name, logit, 1), maps=(saliency,))
+            part = np.array([[0.25, 0, 0.25], [0, 0.25, 0.25]]) * [[pixels.shape[1]], [pixels.shape[0]]]
+            maps = (_map(shape, "whole"), SaliencyMap(CHECKS, part, "face", Faithfulness(0.4, 0.1)))
+            return Scored(Reading(self._card.name, logit, 1), maps=maps)
         if isinstance(sample, ClipSample):
             return self._clip(sample)
         return self._sound(sample)
 
     def _clip(self, sample: ClipSample) -> Scored | NotScored:
-        seen = [(s.frame.pts_seconds, _logit(s.frame.pixels.tobytes())) for s in sample.frames]
-        if not seen:
+        frames = [s.frame for s in sample.frames]
+        if not frames:
             return NotScored(self._card.name, Absence.NO_VIDEO_FRAMES, "no frame could be decoded")
-        timeline = tuple(TimelinePoint(t, t + 0.5, round(v, 3)) for t, v in seen)
-        return Scored(Reading(self._card.name, float(np.mean([v for _, v in seen])), len(seen)), timeline=timeline)
+        seen = [(frame.pts_seconds, _logit(frame.pixels.tobytes())) for frame in frames]
+        telling = frames[len(frames) // 2]
+        shape = np.array([[telling.pixels.shape[1], 0, 0], [0, telling.pixels.shape[0], 0]], dtype=np.float64)
+        return Scored(
+            Reading(self._card.name, float(np.mean([v for _, v in seen])), len(seen)),
+            timeline=tuple(TimelinePoint(t, t + 0.5, round(v, 3)) for t, v in seen),
+            maps=(_map(shape, "whole", telling.pts_seconds),),
+            telling_frames=(telling,),
+        )
 
     def _sound(self, sample: SoundSample) -> Scored | NotScored:
         points = [
@@ -64,6 +73,11 @@ class FakeDetector:
             return NotScored(self._card.name, Absence.TOO_SHORT, "no sound")
         mean = float(np.mean([p.spoof_logit for p in points]))
         return Scored(Reading(self._card.name, mean, len(points)), timeline=tuple(points))
+
+
+def _map(to_source: NDArray[np.float64], subject: Literal["whole", "face"], pts: float | None = None) -> SaliencyMap:
+    ramp = np.linspace(-4, 4, GRID * GRID, dtype=np.float32).reshape(GRID, GRID)
+    return SaliencyMap(ramp, to_source, subject, Faithfulness(0.5, 0.1), pts)
 
 
 def _logit(content: bytes) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +18,10 @@ from deepscreen.detectors.contract import (
     TimelinePoint,
 )
 from deepscreen.evidence.render import is_shown, render_heatmap, render_spectrogram, render_timeline
-from deepscreen.evidence.scale import SCALE_HIGH, SCALE_LOW, SCALE_UNIT
+from deepscreen.evidence.scale import SCALE_HIGH, SCALE_LOW, SCALE_UNIT, to_levels
 from deepscreen.evidence.timeline_drawing import LOGIT_HIGH, LOGIT_LOW
 from deepscreen.media.samples import Pixels
-from deepscreen.record import Caveat, Evidence, FaithfulnessRecord
+from deepscreen.record import Caveat, Evidence, FaithfulnessRecord, SaliencyGrid
 
 CORNERS = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], dtype=np.float64)
 SUBJECT_WORDS = {"whole": "whole picture", "face": "face"}
@@ -85,8 +86,15 @@ def _heatmap(card: DetectorCard, saliency: SaliencyMap, pixels: Pixels, max_pixe
         scale_high=SCALE_HIGH,
         faithfulness=_faithfulness(saliency.faithfulness),
         region_px=corners,
+        grid=_grid(saliency),
         pts_seconds=None if saliency.pts_seconds is None else round(saliency.pts_seconds, 3),
     )
+
+
+def _grid(saliency: SaliencyMap) -> SaliencyGrid:
+    rows, columns = saliency.values.shape
+    levels = base64.b64encode(to_levels(saliency.values).tobytes()).decode("ascii")
+    return SaliencyGrid(rows=rows, columns=columns, levels=levels)
 
 
 def _spectrogram(card: DetectorCard, saliency: SpectrogramSaliency) -> Exhibit:

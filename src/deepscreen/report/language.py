@@ -51,12 +51,17 @@ def languages() -> tuple[str, ...]:
 
 
 @lru_cache
-def language_of(code: str) -> Language:
-    """The language with this code; raises ConfigError that names those there are."""
+def language_of(code: str, *more: Path) -> Language:
+    """The language with this code; raises ConfigError that names those there are.
+
+    ``more``: folders of further catalogues, for what uses the reports' texts and has some of its own.
+    """
     if code == ENGLISH:
         return Language(ENGLISH, {})
     if code not in languages():
         raise ConfigError(f"no reports in the language {code!r}; there are {', '.join(languages())}")
-    with (LOCALE / f"{code}.po").open("rb") as file:
-        catalogue = read_po(file, locale=code)
-    return Language(code, {str(m.id): str(m.string) for m in catalogue if m.id and m.string})
+    texts: dict[str, str] = {}
+    for folder in (LOCALE, *more):
+        with (folder / f"{code}.po").open("rb") as file:
+            texts |= {str(m.id): str(m.string) for m in read_po(file, locale=code) if m.id and m.string}
+    return Language(code, texts)

@@ -46,6 +46,11 @@ def error_rates(screening: Screening, folder: Path | None = None) -> tuple[Error
     return tuple(rates for name in names for rates in _of_detector(name, folder / "reports" / f"{name}.json"))
 
 
+def rates_of_detector(name: str, folder: Path | None = None) -> tuple[ErrorRates, ...]:
+    """Rates of one detector as its report gives them; nothing where there is no report."""
+    return tuple(_of_detector(name, (folder or shipped_dir()) / "reports" / f"{name}.json"))
+
+
 def _is_method_of(screening: Screening, folder: Path) -> bool:
     """Whether heads and calibrations of the record are the installed ones."""
     try:

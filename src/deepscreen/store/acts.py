@@ -7,6 +7,7 @@ SCREENING_CREATED, SCREENING_CANCELLED = "screening-created", "screening-cancell
 SCREENING_RETRIED, SCREENING_DELETED = "screening-retried", "screening-deleted"
 SCREENING_VIEWED, RECORD_DOWNLOADED = "screening-viewed", "record-downloaded"
 EVIDENCE_DOWNLOADED, ORIGINAL_DOWNLOADED = "evidence-downloaded", "original-downloaded"
+REPORT_DOWNLOADED = "report-downloaded"
 WEBHOOK_CREATED, WEBHOOK_DELETED = "webhook-created", "webhook-deleted"
 SESSION_BEGUN, SESSION_ENDED = "session-begun", "session-ended"
 SCREENING_REVIEWED = "screening-reviewed"

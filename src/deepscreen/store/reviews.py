@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -44,12 +45,19 @@ class OwnWork(Exception):
 
 def review_of(database: Database, item: Item) -> Review | None:
     """The review of the item's present result; a retry makes another result, which nobody has reviewed yet."""
-    is_meant = (reviews.c.screening_id == item.id) & (reviews.c.computation_id == item.computation_id)
+    return reviews_of(database, [item]).get(item.id)
+
+
+def reviews_of(database: Database, items: Sequence[Item]) -> dict[str, Review]:
+    """The reviews of the present results of *items*, by the items' ids; what nobody has reviewed is not among them."""
+    computed = {item.id: item.computation_id for item in items}
     with database.read() as connection:
-        row = connection.execute(select(reviews).where(is_meant)).first()
-    if row is None:
-        return None
-    return Review(Decision(row.decision), row.verdict, row.reason, row.reviewer, row.reviewed_at)
+        rows = connection.execute(select(reviews).where(reviews.c.screening_id.in_(computed))).all()
+    return {
+        row.screening_id: Review(Decision(row.decision), row.verdict, row.reason, row.reviewer, row.reviewed_at)
+        for row in rows
+        if row.computation_id == computed[row.screening_id]
+    }
 
 
 def review(database: Database, item: Item, caller: Caller, *, decision: Decision, verdict: str, reason: str) -> Review:

@@ -15,8 +15,9 @@ from deepscreen.store.acts import SCREENING_CANCELLED, SCREENING_CREATED, SCREEN
 from deepscreen.store.computations import EVIDENCE_LOCK, Queue, State
 from deepscreen.store.keys import Caller
 from deepscreen.store.removal import remove_or_leave
+from deepscreen.store.shown import is_in_state, is_shown, shown_state
 from deepscreen.store.store import Store
-from deepscreen.store.tables import blob_uses, case_members, cases, computations, screenings
+from deepscreen.store.tables import blob_uses, case_members, cases, computations, reviews, screenings
 from deepscreen.store.webhooks import promise
 
 ID_BYTES = 16  # 128 random bits: an id cannot be guessed or counted up
@@ -43,6 +44,7 @@ class Item:
     stage_milliseconds: dict[str, float]
     error_type: str | None
     error_message: str | None
+    thumbnail_sha256: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Filters:
     filename: str | None = None  # a part of it, in any case of letters
     method_digest: str | None = None
     other_method_than: str | None = None
+    state: State | None = None  # as the caller is shown it
+    is_reviewed: bool | None = None  # False: there is a result, and nobody has reviewed it yet
 
 
 class NotThere(Exception):
@@ -121,14 +125,18 @@ class Screenings:
         """Screenings from the newest to the oldest, those older than *before* (time and id of the last one seen)."""
         query = self._seen_by(caller).where(*_conditions(filters))
         # A result that is not shown yet is not found by what it says either.
-        is_about_results = filters.kind is not None or filters.verdict is not None
+        is_about_results = any(
+            wanted is not None for wanted in (filters.kind, filters.verdict, filters.is_reviewed)
+        )  # fmt: skip
         if before is not None:
             query = query.where(tuple_(screenings.c.created_at, screenings.c.id) < before)
         query = query.order_by(screenings.c.created_at.desc(), screenings.c.id.desc()).limit(limit)
         with self._database.read() as connection:
             now = self._database.now(connection)
             if is_about_results:  # in the query, or a page would be short, and a short page is the last one
-                query = query.where(_is_shown(now))
+                query = query.where(is_shown(now))
+            if filters.state is not None:
+                query = query.where(is_in_state(filters.state, now))
             items = [_item(row, now) for row in connection.execute(query)]
         return [item for item in items if not is_about_results or item.record_sha256 is not None]
 
@@ -307,7 +315,7 @@ class Screenings:
 
 COMPUTED = (
     "state", "method_digest", "started_at", "ended_at", "record_sha256", "kind", "verdict", "stage_milliseconds",
-    "error_type", "error_message",
+    "error_type", "error_message", "thumbnail_sha256",
 )  # fmt: skip
 
 
@@ -333,12 +341,16 @@ def _conditions(filters: Filters) -> list[Any]:
         found.append(screenings.c.filename.icontains(filters.filename, autoescape=True))
     if filters.other_method_than is not None:
         found.append(computations.c.method_digest != filters.other_method_than)
+    if filters.is_reviewed is not None:
+        is_of_result = reviews.c.computation_id == screenings.c.computation_id
+        reviewed = exists().where(reviews.c.screening_id == screenings.c.id, is_of_result)
+        found.append(reviewed if filters.is_reviewed else ~reviewed)
     return found
 
 
 def _item(row: Row[Any], now: float) -> Item:
-    computed, shown = State(row.c_state), _shown_state(row, now)
-    is_shown = shown in {State.DONE, State.FAILED}
+    computed, shown = State(row.c_state), shown_state(row, now)
+    has_end = shown in {State.DONE, State.FAILED}
     return Item(
         id=row.id,
         case_id=row.case_id,
@@ -351,31 +363,11 @@ def _item(row: Row[Any], now: float) -> Item:
         method_digest=row.c_method_digest,
         state=shown,
         is_computed=computed in {State.DONE, State.FAILED},
-        record_sha256=row.c_record_sha256 if is_shown else None,
-        kind=row.c_kind if is_shown else None,
-        verdict=row.c_verdict if is_shown else None,
-        stage_milliseconds=dict(row.c_stage_milliseconds or {}) if is_shown else {},
-        error_type=row.c_error_type if is_shown else None,
-        error_message=row.c_error_message if is_shown else None,
+        record_sha256=row.c_record_sha256 if has_end else None,
+        kind=row.c_kind if has_end else None,
+        verdict=row.c_verdict if has_end else None,
+        stage_milliseconds=dict(row.c_stage_milliseconds or {}) if has_end else {},
+        error_type=row.c_error_type if has_end else None,
+        error_message=row.c_error_message if has_end else None,
+        thumbnail_sha256=row.c_thumbnail_sha256 if has_end else None,
     )
-
-
-def _is_shown(now: float) -> ColumnElement[bool]:
-    """In the database's words: there is a record that its owner may see."""
-    took_seconds = func.coalesce(computations.c.ended_at, 0.0) - func.coalesce(
-        computations.c.started_at, computations.c.ended_at, 0.0
-    )
-    is_due = or_(screenings.c.joined_at.is_(None), screenings.c.joined_at + took_seconds <= now)
-    return and_(screenings.c.cancelled_at.is_(None), computations.c.record_sha256.is_not(None), is_due)
-
-
-def _shown_state(row: Row[Any], now: float) -> State:
-    """What its owner may see: an early end would tell that somebody else had the same file."""
-    if row.cancelled_at is not None:
-        return State.CANCELLED
-    state = State(row.c_state)
-    if row.joined_at is not None and state in {State.DONE, State.FAILED}:
-        took_seconds = (row.c_ended_at or 0.0) - (row.c_started_at or row.c_ended_at or 0.0)
-        if now < row.joined_at + took_seconds:
-            return State.RUNNING
-    return state

@@ -1,0 +1,52 @@
+// What can be done with an item: wait for it, take it back, screen it again, review it, delete it.
+import { ask, notice } from "./api.js";
+
+const item = document.getElementById("item");
+const path = `/v1/screenings/${item.dataset.id}`;
+
+if ("open" in item.dataset) {
+  const events = new EventSource(`${path}/events`);
+  events.addEventListener("state", (event) => {
+    if (["queued", "running"].includes(JSON.parse(event.data).state)) return;
+    events.close();
+    location.reload();
+  });
+}
+
+for (const button of document.querySelectorAll("[data-post]"))
+  button.addEventListener("click", async () => {
+    try {
+      await ask("POST", `${path}/${button.dataset.post}`);
+      location.reload();
+    } catch (error) {
+      notice(error.message);
+    }
+  });
+
+const review = document.getElementById("review");
+review?.addEventListener("input", () => {
+  const isOverride = review.elements.decision.value === "override";
+  document.getElementById("overriding").hidden = !isOverride;
+  review.elements.reason.required = isOverride;
+});
+review?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const { decision, verdict, reason } = Object.fromEntries(new FormData(review));
+  try {
+    await ask("POST", `${path}/review`, { decision, reason, verdict: decision === "override" ? verdict : null });
+    location.reload();
+  } catch (error) {
+    review.querySelector(".problem").textContent = error.message;
+  }
+});
+
+const deletion = document.getElementById("delete");
+deletion?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  try {
+    await ask("DELETE", `${path}?reason=${encodeURIComponent(deletion.elements.reason.value)}`);
+    location.assign("/");
+  } catch (error) {
+    notice(error.message);
+  }
+});

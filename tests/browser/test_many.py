@@ -1,0 +1,62 @@
+"""Ten thousand items: the inbox still scrolls and filters without standing still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from console import Console, opened, png, skip_where_busy
+from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import insert, select
+
+from deepscreen.settings import Settings
+from deepscreen.store.tables import screenings
+
+ITEMS = 10_000
+MOST_STALL_MS = 200
+PAGES_SCROLLED = 12
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """A service with one result that ten thousand screenings refer to, written as the store would."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("crowded") / "data", device="cpu")
+    served = Console(settings)
+    served.item("first.png", png())
+    database = served.app.state.service.store.database
+    with database.write() as connection:
+        row = connection.execute(select(screenings)).first()
+        assert row is not None
+        copies = [
+            {**row._mapping, "id": f"{k:032x}", "filename": f"IMG_{k:05}.png", "created_at": row.created_at - k}
+            for k in range(1, ITEMS)
+        ]
+        connection.execute(insert(screenings), copies)
+    yield served
+    served.close()
+
+
+@pytest.fixture
+def crowd(browser: Browser, crowded: Console) -> Iterator[Page]:
+    yield from opened(browser, crowded)
+
+
+WATCH_STALLS = """() => {
+    globalThis.stalls = [];
+    new PerformanceObserver((list) => stalls.push(...list.getEntries().map((entry) => entry.duration)))
+        .observe({ type: "longtask" });
+}"""
+
+
+def test_ten_thousand_items_scroll_and_filter_without_a_stall(crowd: Page) -> None:
+    crowd.goto("/")
+    crowd.evaluate(WATCH_STALLS)
+    for page in range(2, PAGES_SCROLLED + 1):
+        crowd.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        expect(crowd.locator(".row")).to_have_count(50 * page)
+    crowd.locator("#search").fill("IMG_099")
+    expect(crowd.locator(".row").first).to_contain_text("IMG_0990")
+    expect(crowd.locator(".row")).to_have_count(50)
+    stalls = crowd.evaluate("stalls")
+    skip_where_busy(f"{stalls} ms")
+    assert max(stalls, default=0) <= MOST_STALL_MS, stalls

@@ -1,0 +1,128 @@
+"""The console's pages without a browser: who gets in, in which language, under which policy, and what lists hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from serving import serving
+from starlette.testclient import TestClient
+
+from deepscreen.settings import Settings
+from deepscreen.store.keys import Role, create_key
+from deepscreen.web import assets
+from deepscreen.web.pages import install
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.fixture(scope="module")
+def pages(settings: Settings, png: bytes, wav: bytes) -> Iterator[TestClient]:
+    """A service without keys that has a picture and a recording."""
+    with serving(settings, pages=install) as client:
+        for name, content in (("a.png", png), ("b.wav", wav)):
+            assert client.post("/v1/screenings", files={"file": (name, content)}).status_code == 201
+        yield client
+
+
+def names(page: str) -> list[str]:
+    return re.findall(r'class="name">([^<]*)<', page)
+
+
+def test_own_machine_needs_no_login(pages: TestClient) -> None:
+    answer = pages.get("/", headers=BROWSER)
+    assert answer.status_code == 200
+    assert names(answer.text) == ["b.wav", "a.png"]
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/review", "/cases", "/service", "/nowhere"])
+def test_policy_allows_nothing_but_our_own_files(pages: TestClient, path: str) -> None:
+    headers = pages.get(path, headers=BROWSER).headers
+    policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
+    assert (policy["default-src"], policy["script-src"], policy["style-src"]) == ("'none'", "'self'", "'self'")
+    assert policy["require-trusted-types-for"] == "'script'"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cache-control"] == "no-store"
+
+
+def test_page_holds_no_script_and_no_style_of_its_own(pages: TestClient) -> None:
+    item = re.search(r"/items/[0-9a-f]{32}", pages.get("/", headers=BROWSER).text)
+    assert item
+    for path in ("/", item[0], "/service", "/service/keys"):
+        text = pages.get(path, headers=BROWSER).text
+        assert not re.search(r'<script(?! type="(?:module|application/json)")|<style|\sstyle=|\son\w+=', text), path
+
+
+def test_language_is_the_chosen_one_or_the_browsers(pages: TestClient) -> None:
+    def language(**headers: str) -> str:
+        found = re.search(r'<html lang="(\w+)"', pages.get("/", headers=BROWSER | headers).text)
+        return found[1] if found else ""
+
+    assert language() == "en"
+    assert language(**{"Accept-Language": "de-AT,de;q=0.9,en;q=0.8"}) == "de"
+    assert language(**{"Accept-Language": "fr-FR,fr;q=0.9"}) == "en"
+    assert language(**{"Accept-Language": "de", "Cookie": "deepscreen_language=en"}) == "en"
+    assert language(**{"Cookie": "deepscreen_language=../../etc/passwd"}) == "en"
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("kind=audio", ["b.wav"]),
+        ("text=A.P", ["a.png"]),
+        ("state=failed", []),
+        ("state=done", ["b.wav", "a.png"]),
+        ("review=wanted", ["b.wav", "a.png"]),
+        ("review=final", []),
+        ("verdict=&kind=&state=&case=&review=&text=", ["b.wav", "a.png"]),
+    ],
+)
+def test_rows_are_those_of_the_filters(pages: TestClient, query: str, expected: list[str]) -> None:
+    assert names(pages.get(f"/inbox/rows?{query}").text) == expected
+
+
+def test_whole_hash_finds_a_file_by_its_content(pages: TestClient) -> None:
+    listed = pages.get("/v1/screenings?kind=image").json()["items"][0]
+    assert names(pages.get(f"/inbox/rows?text={listed['media_sha256'].upper()}").text) == ["a.png"]
+    assert names(pages.get(f"/inbox/again?id={listed['id']},{'0' * 32},x").text) == ["a.png"]
+
+
+def test_error_is_a_page_for_people_and_a_problem_for_programs(pages: TestClient) -> None:
+    path = f"/items/{'0' * 32}"
+    page, problem = pages.get(path, headers=BROWSER), pages.get(path)
+    assert (page.status_code, problem.status_code) == (404, 404)
+    assert "<h1>" in page.text
+    assert problem.json()["type"] == "urn:deepscreen:problem:no-such-result"
+    assert pages.get("/inbox/rows?before=nonsense").status_code == 422
+
+
+def test_page_without_a_key_leads_to_the_login(own_settings: Settings) -> None:
+    with serving(own_settings, pages=install) as client:
+        database = client.app.state.service.store.database  # type: ignore[attr-defined]
+        _, token = create_key(database, name="x", role=Role.AUDITOR, lifetime_seconds=None, actor="test")
+        answer = client.get("/cases?x=1", headers=BROWSER, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Fcases%3Fx%3D1")
+        assert client.get("/v1/screenings", headers={"Accept": "application/json"}).status_code == 401
+        client.post("/v1/session", json={"key": token})
+        text = client.get("/cases", headers=BROWSER).text
+        assert re.search(r'name="csrf-token" content="[0-9a-f]{64}"', text)
+        assert 'id="new-case"' not in text, "an auditor opens no case"
+        assert client.get("/service/keys", headers=BROWSER).status_code == 403
+
+
+def test_static_files_stay_for_good_under_an_address_of_their_content(pages: TestClient) -> None:
+    for name in assets.contents():
+        answer = pages.get(assets.asset(name))
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+    assert pages.get("/static/0000000000000000/api.js").status_code == 404
+    assert pages.get(f"/static/{assets.digest()}/..%2Fpage.py").status_code == 404
+
+
+def test_looking_at_an_item_is_an_entry_of_the_audit_log(pages: TestClient) -> None:
+    item = pages.get("/v1/screenings?kind=audio").json()["items"][0]["id"]
+    acts = [entry["act"] for entry in pages.get(f"/v1/audit?subject={item}").json()["entries"]]
+    pages.get(f"/items/{item}", headers=BROWSER)
+    after = [entry["act"] for entry in pages.get(f"/v1/audit?subject={item}").json()["entries"]]
+    assert after == [*acts, "screening-viewed"]
