@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from deepscreen.fingerprints.grouping import group_clips, group_pictures, group_sounds, near_pairs
 from deepscreen.fingerprints.pdq import MAX_DISTANCE, MIN_QUALITY, pdq
@@ -112,13 +113,20 @@ def unrelated_pictures(count: int) -> list[Path]:
     return list(by_group.values())[:count]
 
 
+def opened(path: Path) -> Image.Image:
+    register_heif_opener()
+    with Image.open(path) as image:
+        has_bytes = isinstance(image.info.get("transparency"), bytes)  # a palette that says how clear each colour is
+        return (image.convert("RGBA") if has_bytes else image).convert("RGB")
+
+
 @pytest.mark.slow
 def test_a_thousand_unrelated_pictures_are_not_merged_and_their_copies_are() -> None:
     """Pictures of the labelled collection, each of a group of its own; a copy of every twentieth, coded again."""
     paths = unrelated_pictures(1000)
     hashes, copies = [], []
     for number, path in enumerate(paths):
-        image = Image.open(path).convert("RGB")
+        image = opened(path)
         found, quality = pdq(np.asarray(image))
         if quality < MIN_QUALITY:
             continue
