@@ -20,7 +20,7 @@ FILES = (
     "bona_fide/portrait_hopper.jpg",
     "spoof/telephone_espeak.wav",
     "spoof/face_swap_synthetic_voice.mp4",
-    "spoof/face_self_blend.png",
+    "spoof/face_swap.jpg",
 )
 COLOURS = 256
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
@@ -54,7 +54,7 @@ def test_pictures_of_the_readme(window: Page, real: Console) -> None:
     window.goto("/")
     expect(window.locator(".row")).to_have_count(len(FILES))
     keep(window, "console_inbox.png")
-    window.goto(f"/items/{real.item('face_self_blend.png', b'')}")
+    window.goto(f"/items/{real.item('face_swap.jpg', b'')}")
     window.wait_for_function("document.querySelector('.viewer')?.viewer?.ready.then(() => true)")
     expect(window.locator(".scale")).to_be_visible()
     keep(window, "console_picture.png")
