@@ -192,10 +192,14 @@ def test_unknown_id_is_not_found(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("name", ["record.json", "circumstances.json", "..%2f..%2flock", "other.png", "%00"])
+@pytest.mark.parametrize("name", ["record.json", "circumstances.json", "..%2f..%2flock", "other.png"])
 def test_evidence_that_the_record_does_not_name_is_not_found(client: TestClient, png: bytes, name: str) -> None:
     result_id = post(client, png)["id"]
     assert client.get(f"/v1/screenings/{result_id}/evidence/{name}").status_code == 404
+
+
+def test_character_that_no_text_may_hold_is_refused_in_a_name(client: TestClient, png: bytes) -> None:
+    assert client.get(f"/v1/screenings/{post(client, png)['id']}/evidence/%00").status_code == 422
 
 
 @pytest.mark.parametrize("damage", ["record", "evidence"])
