@@ -127,6 +127,7 @@ def test_list_is_walked_with_the_keyboard(page: Page, console: Console) -> None:
     expect(page.locator("#chosen")).to_have_text("1 chosen")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="walk_2.png")).to_be_visible()
+    page.wait_for_load_state()  # until then nobody listens to keys
     page.keyboard.press("u")
     expect(page).to_have_url(re.compile(r"text=walk_"))
 

@@ -95,7 +95,7 @@ def test_bright_second_is_found_by_a_head_that_knows_light(
         assert reader.read(cases[0], FoldMethod(light_head(features), plain())) == untouched
     assert len(list(tmp_path.glob("*.npy"))) == n_kept
     threshold = 0.5 * max(p.spoof_logit for p in altered.moments)
-    assert altered.is_found(threshold)
+    assert altered.is_found(altered.spans(threshold))
     assert untouched.spans(threshold) == ()
 
 
