@@ -24,7 +24,9 @@ from deepscreen.errors import MediaError
 from deepscreen.kept import KeptResults
 from deepscreen.media.intake import take_in
 from deepscreen.record import Screening, Verdict
-from deepscreen.scanning.single import RECORDS_NAME, scan, scan_file
+from deepscreen.scanning.lists import RECORDS_NAME
+from deepscreen.scanning.run import Progress, ScanOptions, scan
+from deepscreen.scanning.single import scan_file
 from deepscreen.screening import ScreeningDesk, screen
 from deepscreen.settings import Settings
 from media_factory import (
@@ -265,7 +267,7 @@ def test_library_scan_and_service_give_the_same_bytes(
     (tmp_path / "in" / "a b.bin").write_bytes(content)
 
     library = desk.screen(take_in(whole[format_name], limits=SETTINGS.limits)).screening.canonical_json()
-    scan(tmp_path / "in", tmp_path / "out", desk=desk, on_file=lambda _: None)
+    scan(tmp_path / "in", tmp_path / "out", desk=desk, options=ScanOptions(), progress=Progress())
     line = (tmp_path / "out" / RECORDS_NAME).read_bytes()
     answer = client.post("/v1/screenings", files={"file": ("x.png", content)})
     assert answer.status_code == 201, answer.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import httpx
 import pytest
 from serving import Served
 
-from deepscreen.api import auth, uploads
+from deepscreen.api import auth, routes_events, uploads
 from deepscreen.api.app import openapi_json
+from deepscreen.errors import Overloaded
 from deepscreen.settings import Limits, Settings
 from deepscreen.store.keys import Role, create_key
 
@@ -35,6 +36,7 @@ TUS = {"Tus-Resumable": "1.0.0"}
 CHUNK = TUS | {"Content-Type": "application/offset+octet-stream"}
 STALL_SECONDS = 0.5
 ONE, FILES = "/v1/screenings/{screening_id}", "/v1/screenings/{screening_id}/files/{sha256}"
+BUNDLE = "/v1/cases/{case_id}/bundle"
 UPLOAD, MEMBER = "/v1/uploads/{upload_id}", "/v1/cases/{case_id}/members/{key_id}"
 Ask = Callable[..., httpx.Response]
 
@@ -84,6 +86,11 @@ def test_every_documented_status_is_reached(
         screening_id = screenings(ask, png)
         files_of(ask, screening_id)
         cases_and_webhooks(served, ask)
+        keys(ask)
+        with monkeypatch.context() as patch:
+            patch.setattr(routes_events, "STREAM_SECONDS", STALL_SECONDS)
+            ask(200, "GET", "/v1/events")
+        reports(served, ask, screening_id)
         uploads_end(ask, png)
         upload_id = uploads_of(served, ask)
         with monkeypatch.context() as patch:
@@ -172,6 +179,35 @@ def cases_and_webhooks(served: Served, ask: Ask) -> None:
     ask(201, "POST", "/v1/session", json={"key": served.key})
     ask(204, "DELETE", "/v1/session")
     ask(422, "POST", "/v1/session", json={})
+
+
+def keys(ask: Ask) -> None:
+    made = ask(201, "POST", "/v1/keys", json={"name": "ada", "role": "examiner"}).json()
+    ask(422, "POST", "/v1/keys", json={"name": ""})
+    ask(200, "GET", "/v1/keys")
+    ask(204, "DELETE", "/v1/keys/{key_id}", key_id=made["id"])
+    ask(404, "DELETE", "/v1/keys/{key_id}")
+
+
+def reports(served: Served, ask: Ask, screening_id: str) -> None:
+    """Reports, bundles and previews, which take a place each; and the small picture."""
+    case_id, thumbnail = ask(200, "GET", "/v1/cases").json()["cases"][0]["id"], f"{ONE}/thumbnail"
+    made = {f"{ONE}/report": {"params": {"format": "html"}}, f"{ONE}/preview": {}, BUNDLE: {}}
+    ids = {"screening_id": screening_id, "case_id": case_id}
+    for path, options in made.items():
+        ask(200, "GET", path, **ids, **options)
+        ask(404, "GET", path, **options)
+    with ExitStack() as places:
+        with suppress(Overloaded):
+            while True:
+                places.enter_context(served.app.state.service.admission.place())
+        for path, options in made.items():
+            ask(429, "GET", path, **ids, **options)
+    whole = ask(200, "GET", thumbnail, screening_id=screening_id)
+    ask(206, "GET", thumbnail, screening_id=screening_id, headers={"Range": "bytes=0-3"})
+    ask(304, "GET", thumbnail, screening_id=screening_id, headers={"If-None-Match": whole.headers["etag"]})
+    ask(416, "GET", thumbnail, screening_id=screening_id, headers={"Range": "bytes=99999999-"})
+    ask(404, "GET", thumbnail)
 
 
 def begin(ask: Ask, length: int) -> str:

@@ -33,13 +33,7 @@ router = APIRouter(tags=["files"])
     response_class=Response,
     responses={
         200: {"description": "A JPEG, upright.", "content": {PREVIEW_TYPE: BINARY}},
-        **documented(
-            HTTPStatus.NOT_FOUND,
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            HTTPStatus.TOO_MANY_REQUESTS,
-        ),
+        **documented(HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS),
     },
 )
 def read_preview(screening_id: str, service: ServiceDep, caller: Anyone) -> Response:

@@ -15,7 +15,10 @@ from deepscreen.api.wire import (
     CaseList,
     DeletionCertificate,
     Health,
+    KeyInfo,
+    KeyList,
     NewCase,
+    NewKey,
     NewWebhook,
     PlacesInfo,
     ReviewRequest,
@@ -50,6 +53,7 @@ CASE = CaseInfo(
     closed_at=None,
     members=(KEY_ID,),
 )
+KEY = KeyInfo(id=KEY_ID, name="ada", role=Role.EXAMINER, state="valid", created_at=AT, expires_at=None)
 WEBHOOK = WebhookInfo(id=WEBHOOK_ID, url=WEBHOOK_URL, created_at=AT, waiting=0, last_error=None)
 SUMMARY = ScreeningSummary(
     id=EXAMPLE_ID,
@@ -114,6 +118,9 @@ EXAMPLES: tuple[BaseModel, ...] = (
     ),
     AuditPage(entries=(ENTRY,)),
     SessionInfo(id=KEY_ID, name="ada", role=Role.EXAMINER, expires_at=AT, csrf_token=EXAMPLE_DIGEST),
+    NewKey(name="ada", role=Role.EXAMINER, days=90),
+    KEY,
+    KeyList(keys=(KEY,)),
     NewWebhook(url=WEBHOOK_URL),
     WEBHOOK,
     WebhookSecret(**dict(WEBHOOK), secret="whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
@@ -129,4 +136,5 @@ LOGIN = {
 def schema_examples() -> dict[str, Any]:
     """Examples by the name of their schema."""
     found: dict[str, Any] = {type(each).__name__: each.model_dump(mode="json") for each in EXAMPLES}
-    return found | {"CaseChange": {"closed": True}, "Login": LOGIN}
+    secret = KEY.model_dump(mode="json") | {"token": LOGIN["key"]}
+    return found | {"CaseChange": {"closed": True}, "Login": LOGIN, "KeyToken": secret}
