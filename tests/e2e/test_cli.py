@@ -110,7 +110,7 @@ def test_detectors_shows_every_detector() -> None:
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real portrait, silence, text, and a picture whose name is not UTF-8."""
+    """A real portrait, silence, text, and a drawn picture, which is no photograph, whose name is not UTF-8."""
     folder = tmp_path_factory.mktemp("case")
     (folder / "below").mkdir()
     (folder / "below" / "portrait.jpg").write_bytes(PORTRAIT.read_bytes())
@@ -148,7 +148,7 @@ def test_screen_prints_a_table_and_writes_evidence(tmp_path: Path) -> None:
 def test_scan_accounts_for_every_file(case: Path, tmp_path: Path) -> None:
     done = run("scan", case, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr.decode()
-    counts = "4 files: 2 screened, 2 not screened (1 no media, 1 nothing in them could be scored), 0 failed."
+    counts = "4 files: 1 screened, 3 not screened (1 no media, 2 nothing in them could be scored), 0 failed."
     assert counts in " ".join(done.stdout.decode().split())
     envelopes = [json.loads(line) for line in (tmp_path / "out/records.jsonl").read_bytes().splitlines()]
     assert [e["path"] for e in envelopes] == ["below/portrait.jpg", "letter.jpg", "silence.wav", "\ufffd\n.png"]
