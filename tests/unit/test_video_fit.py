@@ -61,7 +61,7 @@ def fit() -> Fit:
     folds = fold_of([*stills, *clips])
     still_folds, clip_folds = folds[: len(stills)], folds[len(stills) :]
     rows = collect(stills, still_folds, "face", lambda file: faces[file.key])
-    data = VideoData(ClipTable.of(clips, clip_folds, views), rows, stills, still_folds)
+    data = VideoData(ClipTable.of(clips, clip_folds, views), rows, stills)
     return Fit(data, views, hold_out(data))
 
 

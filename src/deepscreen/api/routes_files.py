@@ -95,7 +95,7 @@ def read_thumbnail(screening_id: str, request: Request, service: ServiceDep, cal
     responses={
         200: {
             "description": "Bytes of this sha256.",
-            "content": {ANY_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+            "content": {ANY_TYPE: BINARY},
         },
         206: PARTIAL,
         304: NOT_MODIFIED,

@@ -13,6 +13,7 @@ from deepscreen.api.context import Anyone, Auditor, ServiceDep
 from deepscreen.api.documented import documented
 from deepscreen.api.envelopes import evidence_of, record_of
 from deepscreen.api.http_errors import NoSuchResult
+from deepscreen.api.routes_files import BINARY
 from deepscreen.api.service import Service
 from deepscreen.bundle.export import export_case
 from deepscreen.report.as_pdf import render_pdf
@@ -25,7 +26,6 @@ from deepscreen.store.screenings import Item, NotThere
 Language = Literal["en", "de"]
 FileFormat = Literal["pdf", "html"]
 PDF_TYPE, ZIP_TYPE, ANY_TYPE = "application/pdf", "application/zip", "application/octet-stream"
-BINARY = {"schema": {"type": "string", "format": "binary"}}
 ERRORS = documented(HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR)
 router = APIRouter(tags=["reports"])
 

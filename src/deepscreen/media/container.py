@@ -14,6 +14,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from deepscreen.errors import UndecodableMedia
@@ -54,6 +55,16 @@ def reason(error: BaseException) -> str:
 def video_streams(container: InputContainer) -> list[VideoStream]:
     """The moving pictures, in order; cover art is none."""
     return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+
+
+def frames_of(stream: VideoStream, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+    """What the decoder gives for a packet (None: drain it); nothing for a packet that it cannot decode."""
+    try:
+        return list(stream.codec_context.decode(packet))
+    except MemoryError:
+        raise
+    except (av.FFmpegError, ValueError):
+        return []
 
 
 def audio_streams(container: InputContainer) -> list[AudioStream]:

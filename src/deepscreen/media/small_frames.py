@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO, cast
 
-import av
-from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
-from deepscreen.media.container import open_container, packets, video_streams
+from deepscreen.media.container import frames_of, open_container, packets, video_streams
 from deepscreen.media.samples import Pixels
 from deepscreen.media.sniff import Sniffed
 
@@ -32,7 +30,8 @@ def small_frames(
             return
         streams[0].codec_context.skip_frame = "NONREF"
         origin, last, decoded_px = None, float("-inf"), 0
-        for frame in _frames(streams[0], packets(container, streams[0])):
+        decoded = (frames_of(streams[0], packet) for packet in packets(container, streams[0]))
+        for frame in chain.from_iterable(decoded):
             decoded_px += frame.width * frame.height
             if frame.time is None:
                 continue
@@ -42,17 +41,6 @@ def small_frames(
                 yield last, _small(frame, side_px)
             if decoded_px >= MOST_DECODED_PIXELS:
                 return
-
-
-def _frames(stream: VideoStream, clip: Iterator[Packet[VideoStream]]) -> Iterator[VideoFrame]:
-    """What decodes of the packets."""
-    for packet in clip:
-        try:
-            yield from stream.codec_context.decode(packet)
-        except MemoryError:
-            raise
-        except (av.FFmpegError, ValueError):
-            continue
 
 
 def _small(frame: VideoFrame, side_px: int) -> Pixels:

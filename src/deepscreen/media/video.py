@@ -16,13 +16,12 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any, BinaryIO, TypeVar, cast
 
-import av
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from deepscreen.errors import UndecodableMedia
-from deepscreen.media.container import open_container, packets, video_streams
+from deepscreen.media.container import frames_of, open_container, packets, video_streams
 from deepscreen.media.samples import Pixels
 from deepscreen.media.sniff import Sniffed
 from deepscreen.media.turn import turn_of
@@ -155,13 +154,13 @@ class _Search:
                 return
             is_needed = packet.pts is None or packet.pts in needed
             self.stream.codec_context.skip_frame = "DEFAULT" if is_needed else "NONREF"
-            yield from self._frames_of(packet)
+            yield from frames_of(self.stream, packet)
 
     def _restart(self) -> Iterator[tuple[int, VideoFrame]]:
         """Take the frames that the decoder still holds, and make it ready for another key frame."""
         if self.is_fresh:
             return
-        yield from self._in_order(self._frames_of(None))
+        yield from self._in_order(frames_of(self.stream, None))
         self.stream.codec_context.flush_buffers()
         self.is_fresh = True
 
@@ -171,15 +170,6 @@ class _Search:
             if pts is not None and pts > self.latest:  # else damaged, or before the first frame that is shown
                 self.latest = pts
                 yield pts, frame
-
-    def _frames_of(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
-        """What the decoder gives for a packet (None: drain it); nothing for a packet that it cannot decode."""
-        try:
-            return list(self.stream.codec_context.decode(packet))
-        except MemoryError:
-            raise
-        except (av.FFmpegError, ValueError):
-            return []
 
 
 def frame_pixels(frame: VideoFrame) -> Pixels:

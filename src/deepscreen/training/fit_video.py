@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deepscreen.detectors.contract import MOMENT_STRATUM
 from deepscreen.detectors.linear_head import FloatArray
@@ -63,7 +62,6 @@ class VideoData:
     clips: ClipTable
     faces: Rows
     stills: list[LabelledFile]
-    still_folds: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -113,7 +111,7 @@ def read_data(manifest: Path, pictures: Path, images: FeatureCache, videos: Vide
     folds = fold_of([*stills, *clips])
     still_folds, clip_folds = folds[: len(stills)], folds[len(stills) :]
     table = ClipTable.of(clips, clip_folds, [videos.features(clip) for clip in clips])
-    return VideoData(table, collect(stills, still_folds, "face", images.features), stills, still_folds)
+    return VideoData(table, collect(stills, still_folds, "face", images.features), stills)
 
 
 def hold_out(data: VideoData) -> HeldOutVideo:

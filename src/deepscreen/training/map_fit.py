@@ -44,7 +44,7 @@ PARTS = frozenset({*GROUPS, FITTED_BLENDS, UNTOUCHED})
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MapLessons:
-    """Moments by part and fold; ``views`` reads what teaches, file by file."""
+    """Moments by part and fold."""
 
     moments: Mapping[str, Mapping[int, FoldMoments]]
 
