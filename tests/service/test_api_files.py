@@ -10,6 +10,7 @@ from serving import serving
 from starlette.testclient import TestClient
 
 from deepscreen.settings import Settings
+from deepscreen.store.blobs import BlobStore
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +105,25 @@ def test_changed_original_is_not_sent_not_even_in_part(own_settings: Settings, p
             response = client.get(path_of(envelope, sha256), headers=headers)
             assert response.status_code == 500
             assert response.json()["type"] == "urn:deepscreen:problem:result-damaged"
+
+
+def test_result_that_is_deleted_while_it_is_read_is_not_there(
+    client: TestClient, png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = BlobStore.read
+    for k, path in enumerate(("", "/record", "/report")):
+        envelope = client.post("/v1/screenings", files={"file": ("a.png", png + bytes([k]))}).json()
+        address = f"/v1/screenings/{envelope['id']}"
+
+        def read_late(store: BlobStore, sha256: str, address: str = address) -> bytes:
+            monkeypatch.setattr(BlobStore, "read", read)
+            assert client.delete(address).status_code == 200
+            return read(store, sha256)
+
+        monkeypatch.setattr(BlobStore, "read", read_late)
+        if path == "/record":  # it is sent from its file
+            monkeypatch.setattr(BlobStore, "as_file", lambda store, sha256, _, late=read_late: late(store, sha256))
+        response = client.get(address + path)
+        monkeypatch.undo()
+        assert response.status_code == 404, path
+        assert response.json()["type"] == "urn:deepscreen:problem:no-such-result"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Mapping
@@ -257,10 +258,20 @@ def _instance(request_id: str) -> str:
 
 async def _on_deepscreen_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DeepscreenError)
+    if isinstance(error, ResultDamaged | errors.BlobDamaged) and await _went_meanwhile(request):
+        return await _on_not_there(request, error)
     request_id = request.state.request_id
     if status_of(type(error)) >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, NotReady):
         logger.error("request %s: %s: %s", request_id, type(error).__name__, error, exc_info=error)
     return error_response(error, request_id)
+
+
+async def _went_meanwhile(request: Request) -> bool:
+    """Whether the screening that was asked for has no result any more: it was deleted, or is being tried again."""
+    screening_id = request.path_params.get("screening_id")
+    if screening_id is None:
+        return False
+    return not await asyncio.to_thread(request.app.state.service.screenings.has_result, screening_id)
 
 
 async def _on_not_there(request: Request, _: Exception) -> JSONResponse:

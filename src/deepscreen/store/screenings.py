@@ -119,6 +119,16 @@ class Screenings:
                 raise NotThere
             return _item(row, self._database.now(connection))
 
+    def has_result(self, screening_id: str) -> bool:
+        """Whether it is there and a record belongs to it, whoever may see it."""
+        with self._database.read() as connection:
+            query = (
+                select(computations.c.record_sha256)
+                .join(screenings, screenings.c.computation_id == computations.c.id)
+                .where(screenings.c.id == screening_id, screenings.c.deleted_at.is_(None))
+            )
+            return connection.execute(query).scalar() is not None
+
     def page(
         self, caller: Caller, filters: Filters, *, limit: int, before: tuple[float, str] | None = None
     ) -> list[Item]:
