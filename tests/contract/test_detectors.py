@@ -31,6 +31,7 @@ from deepscreen.detectors.contract import (
 )
 from deepscreen.detectors.device import plan_compute
 from deepscreen.detectors.registry import DETECTORS, Workshop, build_detector
+from deepscreen.detectors.speech import MAX_WINDOWS
 from deepscreen.errors import UndecodableMedia
 from deepscreen.faces import Face
 from deepscreen.media.samples import Frame, Still, Waveform
@@ -353,6 +354,22 @@ def test_cutting_sound_into_other_blocks_changes_nothing(name: str, networks: st
     detector = built(name, networks).detector
     first, second = (numbers(detector.score(sound(reading(), size))) for size in (RATE_HZ, 1999))
     assert first == second
+
+
+def test_all_of_a_long_recording_is_scored() -> None:
+    minutes = 4
+    minute = np.tile(reading(), 60 * RATE_HZ // len(reading()) + 1)[: 60 * RATE_HZ]
+
+    def blocks() -> Iterator[Waveform]:
+        for k in range(minutes):
+            yield Waveform(minute, RATE_HZ, 60.0 * k)
+
+    outcome = built("audio_whisper", "small").detector.score(SoundSample(blocks(), RATE_HZ))
+    assert isinstance(outcome, Scored)
+    starts = [point.start_seconds for point in outcome.timeline]
+    assert len(starts) == outcome.reading.n_samples > MAX_WINDOWS
+    assert np.diff(starts).max() <= 3  # of one reading, pauses and all
+    assert starts[-1] > 60 * minutes - 5
 
 
 def test_level_of_the_recording_says_nothing(networks: str) -> None:

@@ -114,8 +114,8 @@ def test_pooling_has_a_finite_gradient_where_states_do_not_move() -> None:
 
 
 def test_track_logit_weighs_windows_by_their_speech() -> None:
-    windows = [window(slice(0, 300)), window(slice(0, 100))]
-    assert track_logit(windows, [2.0, -2.0]) == pytest.approx(1.0)
+    seconds = [w.speech_seconds for w in (window(slice(0, 300)), window(slice(0, 100)))]
+    assert track_logit(seconds, [2.0, -2.0]) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(("level_db", "stratum"), [(-58.0, NARROW_BAND), (-20.0, WIDE_BAND)])

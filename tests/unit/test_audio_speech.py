@@ -14,6 +14,7 @@ from deepscreen.detectors.speech import (
     SPEECH_RMS,
     WINDOW_FRAMES,
     WINDOW_SAMPLES,
+    SpeechPass,
     SpeechSurvey,
     SpeechWindow,
     survey_speech,
@@ -97,6 +98,14 @@ def test_a_long_track_keeps_evenly_spread_windows_and_flat_memory() -> None:
     assert MAX_WINDOWS / 2 <= len(found.windows) <= MAX_WINDOWS
     assert set(gaps) == {gaps[0]}
     assert sum(w.samples.nbytes for w in found.windows) <= MAX_WINDOWS * WINDOW_SAMPLES * 4
+
+
+def test_a_pass_gives_every_window_of_a_long_track() -> None:
+    ten_minutes = (Waveform(sound((10.0, 0.1)), RATE_HZ, 10.0 * k) for k in range(60))
+    heard = SpeechPass(ten_minutes, loud_is_speech)
+    starts = [window.start_seconds for window in heard]
+    assert starts == [1.5 * k for k in range(399)]
+    assert (heard.n_found, heard.sound_seconds) == (399, 600.0)
 
 
 def test_windows_do_not_keep_the_track_alive() -> None:

@@ -69,7 +69,9 @@ class AudioAasist:
             )
             return NotScored(CARD.name, Absence.NARROW_BAND, detail)
         logits = spoof_logits(self._network, [window.recorded for window in windows])
-        reading = Reading(CARD.name, track_logit(windows, logits.tolist()), n_samples=len(windows))
+        reading = Reading(
+            CARD.name, track_logit([w.speech_seconds for w in windows], logits.tolist()), n_samples=len(windows)
+        )
         timeline = tuple(
             TimelinePoint(window.start_seconds, window.end_seconds, round(float(logit), LOGIT_DECIMALS))
             for window, logit in zip(windows, logits, strict=True)

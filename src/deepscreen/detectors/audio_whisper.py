@@ -7,6 +7,7 @@ not scored, and the recording's level says nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -30,11 +31,11 @@ from deepscreen.detectors.spectral import NARROW_BAND_DB, upper_band_db
 from deepscreen.detectors.speech import (
     MIN_SPEECH_SECONDS,
     SILENCE_DBFS,
-    SpeechSurvey,
+    Heard,
+    SpeechPass,
     SpeechWindow,
     StreamedVad,
     VoiceActivity,
-    survey_speech,
 )
 from deepscreen.detectors.speech_features import SpeechFeatures
 from deepscreen.detectors.speech_saliency import explain_window
@@ -69,30 +70,56 @@ class AudioWhisper:
     def score(self, sample: Sample) -> Scored | NotScored:
         """One logit for the track: the mean over its windows, each weighted by the speech in it.
 
-        Gives the timeline of all scored windows (overlapping by half) and the saliency of the one that supports spoof
-        most. Of a long track at most 120 windows are scored, evenly spread; the timeline shows which.
+        Every window with speech is scored while the track passes by, however long it is; one batch is held at a time.
+        Gives the timeline of the windows (overlapping by half) and the saliency of the one that supports spoof most.
         """
         if not isinstance(sample, SoundSample):
             return NotScored(CARD.name, Absence.NOT_APPLICABLE, "reads sound only")
-        survey = survey_speech(sample.blocks, self._new_voice_activity())
-        return speech_absence(CARD.name, survey) or self._score_windows(
-            survey.windows, wants_evidence=sample.wants_evidence
-        )
-
-    def _score_windows(self, windows: Sequence[SpeechWindow], *, wants_evidence: bool) -> Scored:
-        features = list(self._features.features(windows))
-        logits = [self._head.logit(f) for f in features]
-        band = stratum_of(float(np.mean([upper_band_db(f.spectral) for f in features])))
-        reading = Reading(CARD.name, track_logit(windows, logits), n_samples=len(windows), stratum=band)
-        if not wants_evidence:
+        heard, track = SpeechPass(sample.blocks, self._new_voice_activity()), _Track()
+        for read in self._features.read(heard):
+            features = read.features(read.window.speech)
+            track.add(read.window, self._head.logit(features), upper_band_db(features.spectral))
+        if absence := speech_absence(CARD.name, heard):
+            return absence
+        reading = track.reading()
+        if not sample.wants_evidence:
             return Scored(reading)
-        most_telling = windows[max(range(len(windows)), key=lambda k: logits[k])]
-        saliency = explain_window(self._features.backbone, self._head, most_telling)
-        timeline = tuple(
-            TimelinePoint(window.start_seconds, window.end_seconds, round(logit, LOGIT_DECIMALS))
-            for window, logit in zip(windows, logits, strict=True)
+        saliency = explain_window(self._features.backbone, self._head, track.most_telling)
+        return Scored(reading, timeline=track.timeline(), spectrograms=(saliency,))
+
+
+class _Track:
+    """What the windows of a track said; of their sound only the window that supports spoof most is kept."""
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[float, float]] = []
+        self._logits: list[float] = []
+        self._speech_seconds: list[float] = []
+        self._upper_bands_db: list[float] = []
+        self._highest = -math.inf
+        self.most_telling: SpeechWindow
+
+    def add(self, window: SpeechWindow, logit: float, upper_level_db: float) -> None:
+        """The next window."""
+        self._spans.append((window.start_seconds, window.end_seconds))
+        self._logits.append(logit)
+        self._speech_seconds.append(window.speech_seconds)
+        self._upper_bands_db.append(upper_level_db)
+        if logit > self._highest:
+            self._highest, self.most_telling = logit, window
+
+    def reading(self) -> Reading:
+        """Of the whole track."""
+        logit = track_logit(self._speech_seconds, self._logits)
+        band = stratum_of(float(np.mean(self._upper_bands_db)))
+        return Reading(CARD.name, logit, n_samples=len(self._logits), stratum=band)
+
+    def timeline(self) -> tuple[TimelinePoint, ...]:
+        """A point for each window."""
+        return tuple(
+            TimelinePoint(start, end, round(logit, LOGIT_DECIMALS))
+            for (start, end), logit in zip(self._spans, self._logits, strict=True)
         )
-        return Scored(reading, timeline=timeline, spectrograms=(saliency,))
 
 
 def stratum_of(upper_band_level_db: float) -> str:
@@ -100,21 +127,20 @@ def stratum_of(upper_band_level_db: float) -> str:
     return NARROW_BAND if upper_band_level_db < NARROW_BAND_DB else WIDE_BAND
 
 
-def track_logit(windows: Sequence[SpeechWindow], logits: Sequence[float]) -> float:
+def track_logit(speech_seconds: Sequence[float], logits: Sequence[float]) -> float:
     """The mean of window logits, weighted by the speech in each."""
-    seconds = [window.speech_seconds for window in windows]
-    return sum(s * logit for s, logit in zip(seconds, logits, strict=True)) / sum(seconds)
+    return sum(s * logit for s, logit in zip(speech_seconds, logits, strict=True)) / sum(speech_seconds)
 
 
-def speech_absence(detector: str, survey: SpeechSurvey) -> NotScored | None:
+def speech_absence(detector: str, heard: Heard) -> NotScored | None:
     """Why *detector* gives no reading of a track without speech; None for one with speech."""
-    if survey.sound_seconds < MIN_SOUND_SECONDS:
-        detail = f"{survey.sound_seconds:.2f} s of sound; at least {MIN_SOUND_SECONDS} s are needed"
+    if heard.sound_seconds < MIN_SOUND_SECONDS:
+        detail = f"{heard.sound_seconds:.2f} s of sound; at least {MIN_SOUND_SECONDS} s are needed"
         return NotScored(detector, Absence.TOO_SHORT, detail)
-    if survey.loudest_dbfs < SILENCE_DBFS:
-        detail = f"loudest 10 ms at {max(survey.loudest_dbfs, -120.0):.0f} dBFS; speech needs {SILENCE_DBFS:.0f} dBFS"
+    if heard.loudest_dbfs < SILENCE_DBFS:
+        detail = f"loudest 10 ms at {max(heard.loudest_dbfs, -120.0):.0f} dBFS; speech needs {SILENCE_DBFS:.0f} dBFS"
         return NotScored(detector, Absence.SILENT, detail)
-    if not survey.windows:
+    if not heard.n_found:
         detail = f"no 3 s of the sound hold {MIN_SPEECH_SECONDS} s of speech; music and noise are not scored"
         return NotScored(detector, Absence.NO_SPEECH, detail)
     return None

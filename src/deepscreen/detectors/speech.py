@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -70,14 +71,30 @@ class SpeechWindow:
         return (self.samples * (SPEECH_RMS / max(rms, _TINY))).astype(np.float32)
 
 
+class Heard(Protocol):
+    """What was found out about a sound track."""
+
+    @property
+    def n_found(self) -> int:
+        """Windows with speech."""
+
+    @property
+    def sound_seconds(self) -> float:
+        """How long the track is."""
+
+    @property
+    def loudest_dbfs(self) -> float:
+        """Level of the loudest 10 ms."""
+
+
 @dataclass(frozen=True, slots=True)
 class SpeechSurvey:
-    """What a sound track holds: its windows with speech, at most MAX_WINDOWS, evenly spread, in order of time."""
+    """A part of the windows with speech of a track: at most MAX_WINDOWS, evenly spread, in order of time."""
 
     windows: tuple[SpeechWindow, ...]
-    n_found: int  # windows with speech before thinning
+    n_found: int  # before thinning
     sound_seconds: float
-    loudest_dbfs: float  # of any 10 ms
+    loudest_dbfs: float
 
 
 class StreamedVad:
@@ -92,18 +109,42 @@ class StreamedVad:
         return np.asarray(probabilities.numpy(), np.float32)
 
 
-def survey_speech(blocks: Iterable[Waveform], voice_activity: VoiceActivity) -> SpeechSurvey:
-    """Reads a sound track once, in order, and keeps at most MAX_WINDOWS windows that hold speech.
+class SpeechPass:
+    """One pass over a sound track that gives every window with speech, in order; a ``Heard`` of what has passed by.
 
-    ``blocks``: consecutive mono 16 kHz blocks of any lengths; the lengths do not change the result. Beyond MAX_WINDOWS
-    every second window is dropped, and again when it is full, so 60 to 120 evenly spread ones remain of a long track.
+    ``blocks``: consecutive mono 16 kHz blocks of any lengths; the lengths do not change the result.
     """
+
+    def __init__(self, blocks: Iterable[Waveform], voice_activity: VoiceActivity) -> None:
+        self.n_found = 0
+        self._meter = _Meter()
+        self._windows = _grid_windows(_metered(_pieces(blocks), self._meter), voice_activity)
+
+    @property
+    def sound_seconds(self) -> float:
+        return self._meter.n_samples / SAMPLE_RATE_HZ
+
+    @property
+    def loudest_dbfs(self) -> float:
+        return self._meter.loudest_dbfs
+
+    def __iter__(self) -> Iterator[SpeechWindow]:
+        for window in self._windows:
+            if window is not None:
+                self.n_found += 1
+                yield window
+
+
+def survey_speech(blocks: Iterable[Waveform], voice_activity: VoiceActivity) -> SpeechSurvey:
+    """One pass that keeps at most MAX_WINDOWS windows, for what cannot afford all of a long track.
+
+    Beyond MAX_WINDOWS every second window is dropped, and again when it is full: 60 to 120 evenly spread ones remain.
+    """
+    heard = SpeechPass(blocks, voice_activity)
     spread = _EvenSpread(MAX_WINDOWS)
-    meter = _Meter()
-    for window in _grid_windows(_metered(_pieces(blocks), meter), voice_activity):
-        if window is not None:
-            spread.offer(window)
-    return SpeechSurvey(tuple(spread.kept), spread.n_offered, meter.n_samples / SAMPLE_RATE_HZ, meter.loudest_dbfs)
+    for window in heard:
+        spread.offer(window)
+    return SpeechSurvey(tuple(spread.kept), heard.n_found, heard.sound_seconds, heard.loudest_dbfs)
 
 
 class _Meter:
@@ -131,17 +172,17 @@ class _EvenSpread:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._stride = 1
-        self.n_offered = 0
+        self._n_offered = 0
         self.kept: list[SpeechWindow] = []
 
     def offer(self, window: SpeechWindow) -> None:
-        if self.n_offered % self._stride == 0:
+        if self._n_offered % self._stride == 0:
             if len(self.kept) == self._limit:
                 self.kept = self.kept[::2]
                 self._stride *= 2
-            if self.n_offered % self._stride == 0:
+            if self._n_offered % self._stride == 0:
                 self.kept.append(window)
-        self.n_offered += 1
+        self._n_offered += 1
 
 
 def _metered(pieces: Iterator[Samples], meter: _Meter) -> Iterator[Samples]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 
 import numpy as np
@@ -66,15 +67,14 @@ class SpeechFeatures:
         b = self.backbone
         return f"whisper-base|{b.device.type}|{b.precision}|{b.batch_size}"
 
-    def features(self, windows: Sequence[SpeechWindow]) -> Iterator[WindowFeatures]:
+    def features(self, windows: Iterable[SpeechWindow]) -> Iterator[WindowFeatures]:
         """The features of each window, in order."""
         return (read.features(read.window.speech) for read in self.read(windows))
 
-    def read(self, windows: Sequence[SpeechWindow]) -> Iterator[ReadWindow]:
-        """Each window in order; the Whisper states of one batch are held at a time."""
-        size = self.backbone.batch_size
-        for start in range(0, len(windows), size):
-            batch = windows[start : start + size]
+    def read(self, windows: Iterable[SpeechWindow]) -> Iterator[ReadWindow]:
+        """Each window in order; windows and Whisper states of one batch are held at a time."""
+        left = iter(windows)
+        while batch := list(islice(left, self.backbone.batch_size)):
             states = self.states(batch)
             for k, window in enumerate(batch):
                 yield ReadWindow.of(window, states[:, k])
