@@ -49,7 +49,7 @@ HEAD_NAME = "head-audio"
 CARD = DetectorCard(
     name="audio_whisper",
     modality="audio",
-    version="2",
+    version="3",
     weights=(WEIGHTS_NAME, VAD_NAME, HEAD_NAME),
     summary="Speech: synthetic or converted, from early Whisper layers, spectral and phase statistics.",
 )
