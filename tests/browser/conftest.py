@@ -30,13 +30,14 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     served.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    """For a module and no longer: as long as it is there, nobody else can run an event loop in this thread."""
     with sync_playwright() as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """Debian's Chromium; a machine without it skips these tests, unless they are asked for."""
     path = shutil.which("chromium") or shutil.which("google-chrome")

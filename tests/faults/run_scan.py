@@ -5,10 +5,10 @@ Usage: run_scan.py SOURCE OUT
 
 from __future__ import annotations
 
-import resource
 import sys
 from pathlib import Path
 
+from deepscreen.evaluation.bench_memory import peak_resident_bytes
 from deepscreen.scanning.rows import Row
 from deepscreen.scanning.run import Progress, ScanOptions, scan
 from deepscreen.screening import ScreeningDesk
@@ -30,4 +30,4 @@ if __name__ == "__main__":
     progress = Progress(begun=lambda total: tell(f"begun {total}"), done=done)
     scan(Path(sys.argv[1]), Path(sys.argv[2]), desk=desk, options=ScanOptions(), progress=progress)
     desk.close()
-    tell(f"ended {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}")
+    tell(f"ended {peak_resident_bytes()}")
