@@ -24,6 +24,9 @@ def report(
     record: Annotated[Path, typer.Argument(help="record.json, or one line of records.jsonl in a file.")],
     pdf: Annotated[Path | None, typer.Option(help="Where the PDF goes.")] = None,
     html: Annotated[Path | None, typer.Option(help="Where the HTML page goes.")] = None,
+    case_uco: Annotated[
+        Path | None, typer.Option("--case-uco", help="Where the record goes as CASE/UCO, for other tools (JSON-LD).")
+    ] = None,
     evidence: EvidenceDir = None,
     language: ReportLanguage = "en",
 ) -> None:
@@ -32,16 +35,21 @@ def report(
     The PDF is signed (PAdES) when the setting `report_certificate` names a certificate.
     """
     from deepscreen.errors import ConfigError
+    from deepscreen.report.as_case_uco import case_uco_of_record
     from deepscreen.report.as_pdf import render_pdf
     from deepscreen.report.court import CourtCase, court_html, pictures_of
     from deepscreen.report.validation_figures import error_rates
     from deepscreen.settings import load_settings
 
     with errors_to_exit_codes():
-        if pdf is None and html is None:
-            raise ConfigError("nothing to write: give --pdf, --html or both")
+        if pdf is None and html is None and case_uco is None:
+            raise ConfigError("nothing to write: give --pdf, --html or --case-uco")
         settings = load_settings()
         screening, name = read_envelope(record)
+        if case_uco is not None:
+            case_uco.write_bytes(case_uco_of_record(screening, name))
+        if pdf is None and html is None:
+            return
         pictures = pictures_of(screening, evidence or record.parent)
         page = court_html(CourtCase(screening, pictures, error_rates(screening), name), language)
         if html is not None:
@@ -52,15 +60,28 @@ def report(
 
 def export(
     case: Annotated[str, typer.Argument(help="Id of the case.")],
-    bundle: Annotated[Path, typer.Option(help="Where the bundle goes, a ZIP file.")],
+    bundle: Annotated[Path | None, typer.Option(help="Where the bundle goes, a ZIP file.")] = None,
+    case_uco: Annotated[
+        Path | None,
+        typer.Option("--case-uco", help="Where the case goes as CASE/UCO, for other tools (JSON-LD)."),
+    ] = None,
     data_dir: DataDir = None,
     language: ReportLanguage = "en",
     pdf: Annotated[bool, typer.Option("--pdf/--no-pdf", help="With a PDF of each report beside the HTML.")] = True,
 ) -> None:
     """Export a case: records, evidence pictures, reports and audit log, signed, with a verifier that stands alone."""
     with errors_to_exit_codes(), opened_store(data_dir) as store:
+        from deepscreen.bundle.case_uco import write_case_uco
         from deepscreen.bundle.export import export_case
+        from deepscreen.errors import ConfigError
 
+        if bundle is None and case_uco is None:
+            raise ConfigError("nothing to write: give --bundle, --case-uco or both")
+        if case_uco is not None:
+            items = write_case_uco(store, case, case_uco)
+            typer.echo(f"{items} results as CASE/UCO.")
+        if bundle is None:
+            return
         exported = export_case(store, case, bundle, language=language, with_pdf=pdf)
     typer.echo(f"{exported.items} results, {exported.left_out} screenings without one left out.")
     typer.echo(f"Signed with key {exported.public_key}")
