@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from deepscreen.errors import MediaError
-from deepscreen.fingerprints.grouping import group_clips, group_pictures, group_sounds
-from deepscreen.fingerprints.pdq import HASH_BYTES, MIN_QUALITY, pdq
-from deepscreen.fingerprints.sound import LONGEST_SECONDS, SAMPLE_RATE_HZ, sound_words
+from deepscreen.fingerprints.grouping import MIN_SHARED_WORDS, group_clips, group_pictures, group_sounds
+from deepscreen.fingerprints.pdq import HASH_BYTES, MAX_DISTANCE, MIN_QUALITY, pdq
+from deepscreen.fingerprints.sound import LONGEST_SECONDS, SAMPLE_RATE_HZ, Words, sound_words, telling
 from deepscreen.media.intake import Intake
 from deepscreen.media.samples import SamplingPlan
 from deepscreen.media.sandbox import Decoder, Examined
@@ -39,7 +39,28 @@ def groups_of(kind: str, fingerprints: Sequence[bytes]) -> list[list[int]]:
         return group_pictures(fingerprints)
     if kind == CLIP:
         return group_clips([_hashes(content) for content in fingerprints])
-    return group_sounds([np.frombuffer(content, np.uint32).reshape(-1, 2) for content in fingerprints])
+    return group_sounds([_words(content) for content in fingerprints])
+
+
+def candidates(kind: str, content: bytes, others: Sequence[bytes]) -> list[int]:
+    """Places in *others* of those that may be copies of *content*, by a quick look; ``groups_of`` decides."""
+    if not others:
+        return []
+    if kind == SOUND:
+        told = telling(_words(content))
+        shared = [np.isin(telling(_words(other)), told, assume_unique=True).sum() for other in others]
+        return [number for number, count in enumerate(shared) if count >= MIN_SHARED_WORDS]
+    size = HASH_BYTES // 8
+    frames = np.frombuffer(b"".join(others), np.uint64).reshape(-1, size)
+    owners = np.repeat(np.arange(len(others)), [len(other) // HASH_BYTES for other in others])
+    near = np.zeros(len(frames), bool)
+    for frame in np.frombuffer(content, np.uint64).reshape(-1, size):
+        near |= np.bitwise_count(frames ^ frame).sum(axis=1) <= MAX_DISTANCE
+    return [int(number) for number in np.unique(owners[near])]
+
+
+def _words(content: bytes) -> Words:
+    return np.frombuffer(content, np.uint32).reshape(-1, 2)
 
 
 def _hashes(content: bytes) -> list[bytes]:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, tuple_, update
 
 from deepscreen.errors import EntryAboveTlp, EntryChanged
-from deepscreen.register.campaigns import Member, campaigns_of
+from deepscreen.register.campaigns import Member, campaigns_of, near
 from deepscreen.register.entry import Entry, Misuse, Statement, Status, Tlp, ToolKind, moment
 from deepscreen.register.rows import Kept, columns_of, kept_of
 from deepscreen.register.subject import Subject
@@ -22,6 +22,7 @@ from deepscreen.store.screenings import NotThere
 from deepscreen.store.tables import misuse_entries as table
 
 WHOLE_REGISTER = "misuse-register"  # the subject of audit entries that are about no single entry
+IDS_AT_ONCE = 500  # databases bound the parameters of one statement
 # What came from elsewhere under these marks was given to this house alone, and is not handed on.
 STAYS_HERE = frozenset({Tlp.AMBER_STRICT, Tlp.RED})
 
@@ -86,7 +87,7 @@ class Register:
             )
             own = {"created_by": caller.id, "revised_by": caller.id, "screening_id": screening_id}
             self._insert(connection, entry, **own)
-            self._regroup(connection)
+            self._join_campaign(connection, entry)
             self._log(connection, caller, MISUSE_ADDED, entry_id, screening=screening_id, tlp=entry.tlp.value)
         return self.get(entry_id, caller)
 
@@ -200,19 +201,48 @@ class Register:
         kept = {name: getattr(before, name) for name in ("created_by", "screening_id", "origin", "campaign")}
         self._insert(connection, entry, **kept, revised_by=revised_by, reason=reason)
 
+    def _join_campaign(self, connection: Connection, entry: Entry) -> None:
+        """Puts a new entry beside its copies, under the register's lock; it may join campaigns that were apart."""
+        rows = _compared(connection)
+        others = [_member(row) for row in rows if row.id != entry.id]
+        newest = Member(entry.id, entry.kind, entry.media_sha256, entry.fingerprint_bytes())
+        copies = {member.id for member in near(newest, others)}
+        if not copies:
+            return
+        joined = {row.campaign for row in rows if row.id in copies} - {None}
+        together = [row.id for row in rows if row.id in copies or row.id == entry.id or row.campaign in joined]
+        _set_campaign(connection, together, together[0])
+
     def _regroup(self, connection: Connection) -> None:
-        """Finds campaigns anew, under the register's lock: a new entry may join what was apart."""
-        columns = (table.c.id, table.c.kind, table.c.media_sha256, table.c.fingerprint, table.c.campaign)
-        query = select(*columns).where(table.c.is_current.is_(True)).order_by(table.c.created_at, table.c.id)
-        rows = connection.execute(query).all()
-        found = campaigns_of([Member(r.id, r.kind, r.media_sha256, r.fingerprint) for r in rows])
+        """Finds all campaigns anew, under the register's lock, after many entries came at once."""
+        rows = _compared(connection)
+        found = campaigns_of([_member(row) for row in rows])
+        changed: dict[str, list[str]] = {}
         for row in rows:
-            if row.campaign != found.get(row.id):
-                is_meant = (table.c.id == row.id) & table.c.is_current.is_(True)
-                connection.execute(update(table).where(is_meant).values(campaign=found.get(row.id)))
+            if row.id in found and row.campaign != found[row.id]:
+                changed.setdefault(found[row.id], []).append(row.id)
+        for campaign, ids in changed.items():
+            _set_campaign(connection, ids, campaign)
 
     def _log(self, connection: Connection, caller: Caller, act: str, subject: str, **details: audit.Detail) -> None:
         audit.append(self._database, connection, actor=caller.id, act=act, subject=subject, details=details)
+
+
+def _compared(connection: Connection) -> list[Row[Any]]:
+    """What is compared of all current entries, the oldest first."""
+    columns = (table.c.id, table.c.kind, table.c.media_sha256, table.c.fingerprint, table.c.campaign)
+    query = select(*columns).where(table.c.is_current.is_(True)).order_by(table.c.created_at, table.c.id)
+    return list(connection.execute(query))
+
+
+def _member(row: Row[Any]) -> Member:
+    return Member(row.id, row.kind, row.media_sha256, row.fingerprint)
+
+
+def _set_campaign(connection: Connection, ids: Sequence[str], campaign: str) -> None:
+    for start in range(0, len(ids), IDS_AT_ONCE):
+        is_meant = table.c.id.in_(ids[start : start + IDS_AT_ONCE]) & table.c.is_current.is_(True)
+        connection.execute(update(table).where(is_meant).values(campaign=campaign))
 
 
 def _current(caller: Caller) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from deepscreen.fingerprints.grouping import Chains
-from deepscreen.fingerprints.of_file import groups_of
+from deepscreen.fingerprints.of_file import candidates, groups_of
 from deepscreen.record import ModalityName
 
 
@@ -26,7 +26,7 @@ class Member:
 def campaigns_of(members: Sequence[Member]) -> dict[str, str]:
     """By id of each entry that has a copy: the id of its campaign. *members*: the oldest first.
 
-    All are compared with all of their kind, by the square of their number.
+    All are compared with all of their kind, which takes time by the square of their number.
     """
     chains = Chains(len(members))
     for same in _by_hash(members):
@@ -36,6 +36,17 @@ def campaigns_of(members: Sequence[Member]) -> dict[str, str]:
         for group in groups_of(kind, [members[n].fingerprint or b"" for n in places]):
             _join(chains, [places[n] for n in group])
     return {members[n].id: members[group[0]].id for group in chains.groups() for n in group}
+
+
+def near(newest: Member, others: Sequence[Member]) -> list[Member]:
+    """Those of *others* that are copies of *newest*, directly. Takes time by their number, not by its square."""
+    compared = [m for m in others if m.kind == newest.kind and m.fingerprint] if newest.fingerprint else []
+    places = candidates(newest.kind, newest.fingerprint or b"", [m.fingerprint or b"" for m in compared])
+    looked_at = [compared[place] for place in places]
+    looked_at += [m for m in others if m.media_sha256 == newest.media_sha256 and m not in looked_at]
+    return [
+        m for m in looked_at if len(campaigns_of([m, newest])) == 2
+    ]  # fmt: skip
 
 
 def _by_hash(members: Sequence[Member]) -> Iterable[list[int]]:
