@@ -21,11 +21,11 @@ ReportLanguage = Annotated[str, typer.Option("--language", help="Language of the
 
 
 def report(
-    record: Annotated[Path, typer.Argument(help="record.json, or one line of records.jsonl in a file.")],
+    record: Annotated[Path, typer.Argument(help="record.json, or a line of records.jsonl; for CASE/UCO all of it.")],
     pdf: Annotated[Path | None, typer.Option(help="Where the PDF goes.")] = None,
     html: Annotated[Path | None, typer.Option(help="Where the HTML page goes.")] = None,
     case_uco: Annotated[
-        Path | None, typer.Option("--case-uco", help="Where the record goes as CASE/UCO, for other tools (JSON-LD).")
+        Path | None, typer.Option("--case-uco", help="Where all records go as CASE/UCO, for other tools (JSON-LD).")
     ] = None,
     evidence: EvidenceDir = None,
     language: ReportLanguage = "en",
@@ -35,7 +35,7 @@ def report(
     The PDF is signed (PAdES) when the setting `report_certificate` names a certificate.
     """
     from deepscreen.errors import ConfigError
-    from deepscreen.report.as_case_uco import case_uco_of_record
+    from deepscreen.report.as_case_uco import case_uco_of_records
     from deepscreen.report.as_pdf import render_pdf
     from deepscreen.report.court import CourtCase, court_html, pictures_of
     from deepscreen.report.validation_figures import error_rates
@@ -45,11 +45,14 @@ def report(
         if pdf is None and html is None and case_uco is None:
             raise ConfigError("nothing to write: give --pdf, --html or --case-uco")
         settings = load_settings()
-        screening, name = read_envelope(record)
+        records = read_envelopes(record)
         if case_uco is not None:
-            case_uco.write_bytes(case_uco_of_record(screening, name))
+            case_uco.write_bytes(case_uco_of_records(records))
         if pdf is None and html is None:
             return
+        if len(records) != 1:
+            raise ConfigError(f"{record}: holds {len(records)} records; a report is on one of them")
+        screening, name = records[0]
         pictures = pictures_of(screening, evidence or record.parent)
         page = court_html(CourtCase(screening, pictures, error_rates(screening), name), language)
         if html is not None:
@@ -88,18 +91,37 @@ def export(
     typer.echo("Give this key to the receiver by another way: `python verify.py BUNDLE --public-key KEY` compares it.")
 
 
-def read_envelope(path: Path) -> tuple[Screening, str]:
-    """The record in a file, bare or in its envelope, and the file name that the envelope gives; raises ConfigError."""
+def read_envelopes(path: Path) -> list[tuple[Screening, str]]:
+    """The records in a file, bare or in envelopes, one or one a line, each with the file name that its envelope gives.
+
+    Lines of a scan about files that could not be screened are passed over. Raises ConfigError.
+    """
+    from deepscreen.errors import ConfigError
+
+    try:
+        content = path.read_bytes()
+        try:
+            found = [json.loads(content)]
+        except ValueError:  # more than one line
+            lines = (json.loads(line) for line in content.splitlines() if line.strip())
+            found = [line for line in lines if not isinstance(line, dict) or "screening" in line]
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not a screening record ({type(error).__name__})") from error
+    if not found:
+        raise ConfigError(f"{path}: not a screening record: none is in it")
+    return [_envelope(path, each) for each in found]
+
+
+def _envelope(path: Path, content: Any) -> tuple[Screening, str]:
     from pydantic import ValidationError
 
     from deepscreen.errors import ConfigError
     from deepscreen.record import Screening
 
     try:
-        content: Any = json.loads(path.read_bytes())
         inner = content.get("screening", content)
         return Screening.model_validate_json(json.dumps(inner)), str(content.get("path", ""))
-    except (OSError, ValueError, AttributeError, ValidationError) as error:
+    except (AttributeError, ValidationError) as error:
         raise ConfigError(f"{path}: not a screening record ({type(error).__name__})") from error
 
 

@@ -14,8 +14,9 @@ from report_samples import image_screening, silent_screening, video_screening
 from typer.testing import CliRunner
 
 from deepscreen.cli import app
+from deepscreen.errors import UndecodableMedia
 from deepscreen.record import Screening
-from deepscreen.report.as_case_uco import CaseHead, CaseItem, ReviewedAs, case_uco, case_uco_json, case_uco_of_record
+from deepscreen.report.as_case_uco import CaseHead, CaseItem, ReviewedAs, case_uco, case_uco_json, case_uco_of_records
 from deepscreen.report.as_json import envelope_line
 from deepscreen.solve_it import NAMES, techniques_applied, techniques_of
 
@@ -62,7 +63,7 @@ def test_case_is_valid(case: bytes, tmp_path: Path) -> None:
 
 
 def test_checker_notices_a_wrong_type(tmp_path: Path) -> None:
-    wrong = json.loads(case_uco_of_record(silent_screening()))
+    wrong = json.loads(case_uco_of_records([(silent_screening(), "")]))
     hashed = next(node for node in wrong["@graph"] if node["@type"] == "types:Hash")
     hashed["types:hashValue"] = 7
     assert "hashValue" in problems_of(json.dumps(wrong).encode(), tmp_path)
@@ -97,7 +98,7 @@ def test_every_reference_leads_to_a_node(case: bytes) -> None:
 
 
 def test_confidence_is_of_the_class_and_only_where_one_was_decided() -> None:
-    (given,) = nodes_of(case_uco_of_record(image_screening()), "analysis:ArtifactClassification")
+    (given,) = nodes_of(case_uco_of_records([(image_screening(), "")]), "analysis:ArtifactClassification")
     score = image_screening().modalities["image"].authenticity_score
     assert score is not None
     assert float(given["analysis:classificationConfidence"]["@value"]) == pytest.approx(1 - score, abs=1e-6)
@@ -134,7 +135,7 @@ def test_techniques_are_those_that_were_applied(screening: Screening, expected: 
 
 def test_techniques_stand_in_the_record_and_lead_into_the_catalogue() -> None:
     screening = image_screening(solve_it_techniques=("DFT-1100", "DFT-1176", "DFT-1186"))
-    content = case_uco_of_record(screening, "a.jpg")
+    content = case_uco_of_records([(screening, "a.jpg")])
     references = {node["core:externalIdentifier"]: node for node in nodes_of(content, "core:ExternalReference")}
     assert set(references) == {"DFT-1100", "DFT-1176", "DFT-1186"}
     assert references["DFT-1176"]["core:referenceURL"]["@value"].endswith("/DFT-1176.json")
@@ -146,4 +147,28 @@ def test_command_writes_a_record_as_case_uco(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["report", str(record)]).exit_code == 2
     done = CliRunner().invoke(app, ["report", str(record), "--case-uco", str(target)])
     assert done.exit_code == 0, done.output
-    assert target.read_bytes() == case_uco_of_record(image_screening(), "a b.jpg")
+    assert target.read_bytes() == case_uco_of_records([(image_screening(), "a b.jpg")])
+
+
+def test_command_takes_the_records_of_a_whole_scan(tmp_path: Path) -> None:
+    """Lines about files without a record are passed over; a report is on one file."""
+    lines, target = tmp_path / "records.jsonl", tmp_path / "case.jsonld"
+    content = [envelope_line(f"{n}.x", screening=screening) for n, screening in enumerate(SAMPLES)]
+    lines.write_bytes(b"".join([*content, envelope_line("bad.jpg", error=UndecodableMedia("truncated"))]))
+    done = CliRunner().invoke(app, ["report", str(lines), "--case-uco", str(target)])
+    assert done.exit_code == 0, done.output
+    assert len(nodes_of(target.read_bytes(), "tool:ConfiguredTool")) == 1
+    names = {facet["observable:fileName"] for facet in nodes_of(target.read_bytes(), "observable:FileFacet")}
+    assert {"0.x", "1.x", "2.x"} <= names
+    assert "bad.jpg" not in names
+    assert "holds 3 records" in CliRunner().invoke(app, ["report", str(lines), "--html", str(tmp_path / "x")]).output
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"7", b"[]", b"{}\n{}\n", b"{\n", b'{"screening": 7}\n{"screening": 8}']
+)
+def test_command_refuses_what_is_no_record(tmp_path: Path, content: bytes) -> None:
+    record = tmp_path / "record.json"
+    record.write_bytes(content)
+    done = CliRunner().invoke(app, ["report", str(record), "--case-uco", str(tmp_path / "out")])
+    assert (done.exit_code, "not a screening record" in done.output) == (2, True), done.output

@@ -6,6 +6,7 @@ and evidence pictures are named by their hashes. The same records give the same 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from deepscreen.report.case_uco_results import classification, result_sentence
 from deepscreen.report.wording import in_order
 from deepscreen.solve_it import CATALOGUE_URL, CLASSIFY, EXIF_CODES, HASH_FILE, NAMES, READ_EXIF, techniques_of
 
-UNNAMED = "Screening outside of a case"
+UNNAMED = "Files screened outside of a case"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,11 @@ def case_uco_json(head: CaseHead, items: Sequence[CaseItem]) -> bytes:
     return json.dumps(case_uco(head, items), ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
 
 
-def case_uco_of_record(screening: Screening, file_name: str = "") -> bytes:
-    """The document of one record that belongs to no case."""
-    item = CaseItem(screening.media.sha256, screening, file_name)
-    return case_uco_json(CaseHead(screening.digest()), [item])
+def case_uco_of_records(records: Sequence[tuple[Screening, str]]) -> bytes:
+    """The document of records that belong to no case, each with the name of its file; "" where it has none."""
+    items = [CaseItem(f"{screening.media.sha256} {name}", screening, name) for screening, name in records]
+    together = "\n".join(f"{item.screening.digest()} {item.file_name}" for item in items)
+    return case_uco_json(CaseHead(hashlib.sha256(together.encode()).hexdigest()), items)
 
 
 def case_uco(head: CaseHead, items: Sequence[CaseItem]) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def _item(nodes: Nodes, item: CaseItem) -> Iterator[str]:
     actions, results = _actions(nodes, item, file, instrument)
     results += [_overall(nodes, item), *_reviews(nodes, item, file)]
     given = _provenance(nodes, key, "received", f"File as it was received, sha256 {media.sha256}", [file])
-    made = _provenance(nodes, key, "made", f"Results of screening {item.key}", results)
+    made = _provenance(nodes, key, "made", "What the screening gave", results)
     action: Node = {
         "core:name": "Screened for synthetic or manipulated content",
         "action:instrument": ref(instrument),

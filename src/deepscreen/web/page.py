@@ -21,6 +21,7 @@ from deepscreen.evidence.axes import clock
 from deepscreen.register.entry import Tlp
 from deepscreen.report import wording
 from deepscreen.report.language import ENGLISH, Language, language_of, languages
+from deepscreen.solve_it import NAMES, techniques_of
 from deepscreen.store.keys import Caller
 from deepscreen.store.sessions import csrf_token_of
 from deepscreen.web.assets import asset
@@ -112,6 +113,8 @@ def environment(language_code: str) -> Environment:
         outcome_words=OUTCOME_WORDS,
         status_words=STATUS_WORDS,
         subject_words=wording.SUBJECT_WORDS,
+        technique_names=NAMES,
+        techniques_of=techniques_of,
         tlp_marks=[tlp.value for tlp in Tlp],
         tool_kind_words=TOOL_KIND_WORDS,
     )
