@@ -26,6 +26,7 @@ from deepscreen import (
     cli_keys,
     cli_maps,
     cli_peers,
+    cli_register,
     cli_report,
     cli_scan,
     cli_spans,
@@ -52,6 +53,7 @@ app = typer.Typer(no_args_is_help=True, help=HELP, pretty_exceptions_enable=Fals
 app.add_typer(cli_weights.app, name="weights")
 app.add_typer(cli_fit.app, name="fit")
 app.add_typer(cli_keys.app, name="keys")
+app.add_typer(cli_register.app, name="register")
 app.command("calibrate")(cli_calibrate.calibrate)
 app.command("evaluate")(cli_evaluate.evaluate)
 app.command("evaluate-attacks")(cli_attacks.evaluate_attacks)

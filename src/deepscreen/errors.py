@@ -26,6 +26,10 @@ DeepscreenError
 │   ├── StoreUnavailable      it does not answer; try again later
 │   ├── StorageFull           no space left
 │   └── BlobDamaged           a stored file is gone or is not what was written
+├── RegisterError             the misuse register cannot do what is asked
+│   ├── EntryChanged          somebody else amended the entry meanwhile
+│   ├── EntryAboveTlp         an entry is marked higher than those may see who would get it
+│   └── ExchangeInvalid       what is to be imported is no register that can be read
 ├── ReportFailed              a report could not be rendered, signed or proven
 ├── Overloaded                no free place; try again later
 └── ConfigError               a setting or an option is wrong
@@ -136,6 +140,22 @@ class StorageFull(StoreError):
 
 class BlobDamaged(StoreError):
     """A stored file is gone, or is not what was written."""
+
+
+class RegisterError(DeepscreenError):
+    """The misuse register cannot do what is asked."""
+
+
+class EntryChanged(RegisterError):
+    """Somebody else amended the entry meanwhile."""
+
+
+class EntryAboveTlp(RegisterError):
+    """An entry is marked higher than those may see who would get it."""
+
+
+class ExchangeInvalid(RegisterError):
+    """What is to be imported is no register that can be read."""
 
 
 class ReportFailed(DeepscreenError):

@@ -231,6 +231,9 @@ class Screening(_Record):
     findings: tuple[Finding, ...] = ()
     overall: Overall
     provenance: Provenance
+    solve_it_techniques: tuple[str, ...] = Field(
+        (), description="What was done, by ids of the SOLVE-IT catalogue (DFT-...); empty in records of older versions."
+    )
 
     def canonical_json(self) -> bytes:
         """RFC 8785 canonical JSON, UTF-8: the bytes that are hashed, compared and signed."""

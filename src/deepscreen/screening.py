@@ -49,6 +49,7 @@ from deepscreen.scoring.judgement import Outcome, judge, overall, spans_of
 from deepscreen.scoring.laundering import SampleSource, laundering_test
 from deepscreen.screened import Bench, OnProgress, Screened, write_artefacts
 from deepscreen.settings import Profile, Settings, load_settings
+from deepscreen.solve_it import techniques_applied
 
 logger = logging.getLogger(__name__)
 FRAMES_AHEAD = 3  # decoded while the network works on the present one
@@ -152,12 +153,14 @@ class ScreeningDesk:
             }
         else:
             results = {"audio": self._screen_sound(intake, facts, bench)}
+        findings = facts.facts + examination.findings
         screening = Screening(
             media=_media(intake, facts),
             modalities=results,
-            findings=facts.facts + examination.findings,
+            findings=findings,
             overall=overall(results),
             provenance=under_profile(self._known_by, bench.profile),
+            solve_it_techniques=techniques_applied(results, findings),
         )
         return bench.screened(screening)
 

@@ -16,6 +16,7 @@ from serving import Served
 from deepscreen.api import auth, routes_events, uploads
 from deepscreen.api.app import openapi_json
 from deepscreen.errors import Overloaded
+from deepscreen.register.exchange import MAX_IMPORT_BYTES
 from deepscreen.settings import Limits, Settings
 from deepscreen.store.keys import Role, create_key
 
@@ -29,7 +30,7 @@ DOCUMENTED = {
     if status not in {"500", "default"}
 }
 NOBODY = "0" * 32
-IDS = dict.fromkeys(("screening_id", "case_id", "key_id", "upload_id", "webhook_id", "name"), NOBODY) | {
+IDS = dict.fromkeys(("screening_id", "case_id", "key_id", "upload_id", "webhook_id", "entry_id", "name"), NOBODY) | {
     "sha256": 2 * NOBODY
 }
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -37,6 +38,7 @@ CHUNK = TUS | {"Content-Type": "application/offset+octet-stream"}
 STALL_SECONDS = 0.5
 ONE, FILES = "/v1/screenings/{screening_id}", "/v1/screenings/{screening_id}/files/{sha256}"
 BUNDLE = "/v1/cases/{case_id}/bundle"
+MISUSE, MISUSE_ONE = "/v1/misuse", "/v1/misuse/{entry_id}"
 UPLOAD, MEMBER = "/v1/uploads/{upload_id}", "/v1/cases/{case_id}/members/{key_id}"
 Ask = Callable[..., httpx.Response]
 
@@ -91,6 +93,7 @@ def test_every_documented_status_is_reached(
             patch.setattr(routes_events, "STREAM_SECONDS", STALL_SECONDS)
             ask(200, "GET", "/v1/events")
         reports(served, ask, screening_id)
+        misuse_register(served, ask, screening_id)
         uploads_end(ask, png)
         upload_id = uploads_of(served, ask)
         with monkeypatch.context() as patch:
@@ -208,6 +211,35 @@ def reports(served: Served, ask: Ask, screening_id: str) -> None:
     ask(304, "GET", thumbnail, screening_id=screening_id, headers={"If-None-Match": whole.headers["etag"]})
     ask(416, "GET", thumbnail, screening_id=screening_id, headers={"Range": "bytes=99999999-"})
     ask(404, "GET", thumbnail)
+
+
+def misuse_register(served: Served, ask: Ask, screening_id: str) -> None:
+    stated = {"screening_id": screening_id, "tool": "x", "tlp": "green"}
+    ask(404, "POST", MISUSE, json=stated | {"screening_id": NOBODY})
+    ask(422, "POST", MISUSE, json=stated | {"tlp": "purple"})
+    with ExitStack() as places:
+        with suppress(Overloaded):
+            while True:
+                places.enter_context(served.app.state.service.admission.place())
+        ask(429, "POST", MISUSE, json=stated)
+    entry_id = ask(201, "POST", MISUSE, json=stated).json()["id"]
+    ask(200, "GET", MISUSE)
+    ask(422, "GET", MISUSE, params={"before": "nonsense"})
+    ask(200, "GET", MISUSE_ONE, entry_id=entry_id)
+    change = {"revision": 1, "reason": "Seen again."}
+    for method, body in (("GET", None), ("PATCH", change)):
+        ask(404, method, MISUSE_ONE, json=body)
+        ask(422, method, MISUSE_ONE, entry_id="%00", json=body)
+    ask(200, "PATCH", MISUSE_ONE, entry_id=entry_id, json=change)
+    ask(409, "PATCH", MISUSE_ONE, entry_id=entry_id, json=change)
+    told = {"format": "stix", "tlp": "green"}
+    given = ask(200, "GET", f"{MISUSE}/export", params=told).content
+    ask(404, "GET", f"{MISUSE}/export", params=told | {"entry": "5f2d8c9a-41b0-4e66-98d1-f0a29c7b4e15"})
+    ask(422, "GET", f"{MISUSE}/export", params=told | {"tlp": "clear", "entry": entry_id})
+    taken = {"format": "stix", "origin": "another force"}
+    ask(200, "POST", f"{MISUSE}/import", params=taken, content=given)
+    ask(422, "POST", f"{MISUSE}/import", params=taken, content=b"no bundle")
+    ask(413, "POST", f"{MISUSE}/import", params=taken, content=bytes(MAX_IMPORT_BYTES + 1))
 
 
 def begin(ask: Ask, length: int) -> str:

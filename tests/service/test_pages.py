@@ -36,7 +36,7 @@ def test_own_machine_needs_no_login(pages: TestClient) -> None:
     assert names(answer.text) == ["b.wav", "a.png"]
 
 
-@pytest.mark.parametrize("path", ["/", "/login", "/review", "/cases", "/service", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/login", "/review", "/cases", "/register", "/service", "/nowhere"])
 def test_policy_allows_nothing_but_our_own_files(pages: TestClient, path: str) -> None:
     headers = pages.get(path, headers=BROWSER).headers
     policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
@@ -49,7 +49,7 @@ def test_policy_allows_nothing_but_our_own_files(pages: TestClient, path: str) -
 def test_page_holds_no_script_and_no_style_of_its_own(pages: TestClient) -> None:
     item = re.search(r"/items/[0-9a-f]{32}", pages.get("/", headers=BROWSER).text)
     assert item
-    for path in ("/", item[0], "/service", "/service/keys"):
+    for path in ("/", item[0], "/register", "/service", "/service/keys"):
         text = pages.get(path, headers=BROWSER).text
         assert not re.search(r'<script(?! type="(?:module|application/json)")|<style|\sstyle=|\son\w+=', text), path
 

@@ -31,6 +31,7 @@ from deepscreen.record import (
     Verdict,
 )
 from deepscreen.settings import Settings
+from deepscreen.store import audit
 from deepscreen.store.acts import COMPUTATION_ENDED
 from deepscreen.store.cases import Cases
 from deepscreen.store.computations import Outcome, Queue, State
@@ -133,6 +134,7 @@ def test_bundle_holds_everything_and_says_what_it_left_out(bundle: bytes) -> Non
         "signature.json",
         "README.txt",
         "verify.py",
+        "case-uco.jsonld",
         "audit/entries.jsonl",
         "audit/checkpoints.jsonl",
         "items/ID/record.json",
@@ -157,7 +159,7 @@ def test_bundle_proves_itself_without_deepscreen(bundle: bytes, tmp_path: Path) 
     program += "import runpy; runpy.run_path('verify.py', run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"All holds: 10 files, signed with key {key}.\n"
+    assert done.stdout == f"All holds: 11 files, signed with key {key}.\n"
 
 
 def test_any_flipped_byte_is_named(bundle: bytes) -> None:
@@ -237,3 +239,27 @@ def test_case_that_is_not_there_is_refused_and_nothing_is_written(store: Store, 
     with pytest.raises(ConfigError, match="no case"):
         export_case(store, "none", tmp_path / "case.zip", language="en", with_pdf=False)
     assert not (tmp_path / "case.zip").exists()
+
+
+def test_bundle_holds_the_case_as_case_uco(bundle: bytes) -> None:
+    """Of the two screenings the one that has a result, under the case's name and the file's."""
+    nodes = json.loads(files_of(bundle)["case-uco.jsonld"])["@graph"]
+    by_type = {kind: [node for node in nodes if node["@type"] == kind] for kind in {node["@type"] for node in nodes}}
+    assert [node["core:name"] for node in by_type["investigation:Investigation"]] == ["Case 7"]
+    names = [facet["observable:fileName"] for facet in by_type["observable:FileFacet"]]
+    assert sorted(names) == ["IMG 1 <b>.png", "image_clip-heatmap-whole.png"]
+
+
+def test_command_exports_case_uco_alone_and_says_so_in_the_audit_log(tmp_path: Path) -> None:
+    store = Store.open(Settings(), tmp_path / "data")
+    case = filled_case(store)
+    target = tmp_path / "case.jsonld"
+    words = ["export", case, "--data-dir", str(store.data_dir)]
+    assert CliRunner().invoke(app, words).exit_code == 2
+    done = CliRunner().invoke(app, [*words, "--case-uco", str(target)])
+    assert (done.exit_code, done.output) == (0, "1 results as CASE/UCO.\n")
+    assert json.loads(target.read_bytes())["@graph"]
+    with store.database.read() as connection:
+        last = audit.entries(connection, subject=case)[-1]
+    store.close()
+    assert (last.act, last.details) == ("case-exported", {"as": "case-uco"})

@@ -11,7 +11,7 @@ import pytest
 from deepscreen.api.wire import NOTHING_OUT
 from deepscreen.report.language import language_of
 from deepscreen.store.keys import Role
-from deepscreen.web import meaning, page, words
+from deepscreen.web import meaning, page, register_words, words
 from deepscreen.web.browser_texts import BROWSER_TEXTS
 
 WEB = Path(page.__file__).parent
@@ -37,6 +37,9 @@ def texts_of_code() -> Iterator[str]:
     yield from (getattr(meaning, name) for name in constants)
     yield from (role.value for role in Role)
     yield from ("valid", "expired", "revoked", NOTHING_OUT)
+    yield from register_words.TOOL_KIND_WORDS.values()
+    yield from register_words.MISUSE_WORDS.values()
+    yield from register_words.STATUS_WORDS.values()
 
 
 TEXTS = sorted(set(texts_of_templates()) | set(texts_of_code()))

@@ -21,6 +21,8 @@ from deepscreen.api import (
     routes_events,
     routes_files,
     routes_keys,
+    routes_misuse,
+    routes_misuse_exchange,
     routes_preview,
     routes_reports,
     routes_screenings,
@@ -124,6 +126,8 @@ def create_app(
     app.include_router(routes_reports.router)
     app.include_router(routes_uploads.router)
     app.include_router(routes_cases.router)
+    app.include_router(routes_misuse_exchange.router)  # its paths come before those with an id
+    app.include_router(routes_misuse.router)
     app.include_router(routes_session.router)
     app.include_router(routes_keys.router)
     app.include_router(routes_webhooks.router)

@@ -125,6 +125,7 @@ def example_screening() -> Screening:
             precision="bf16",
             profile="default",
         ),
+        solve_it_techniques=("DFT-1100", "DFT-1176", "DFT-1186"),
     )
 
 

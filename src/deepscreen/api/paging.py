@@ -1,21 +1,31 @@
-"""Where a page of screenings ends: a token that names the last one seen."""
+"""Where a page of a list ends: a token that names the last one seen."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from typing import Protocol
 
 from deepscreen.api.http_errors import WrongParameter
-from deepscreen.store.screenings import Item
 
 
-def token_of(item: Item) -> str:
+class Listed(Protocol):
+    """What lists are ordered by."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def created_at(self) -> float: ...
+
+
+def token_of(item: Listed) -> str:
     """The token of the page that ends with *item*."""
     return base64.urlsafe_b64encode(f"{item.created_at!r} {item.id}".encode()).decode()
 
 
 def position_of(token: str | None) -> tuple[float, str] | None:
-    """What ``Screenings.page`` calls *before*; raises WrongParameter."""
+    """What ``Screenings.page`` and ``Register.page`` call *before*; raises WrongParameter."""
     if token is None:
         return None
     try:

@@ -30,8 +30,17 @@ from deepscreen.api.wire import (
     WebhookList,
     WebhookSecret,
 )
+from deepscreen.api.wire_misuse import (
+    MisuseChange,
+    MisuseDetail,
+    MisuseImported,
+    MisuseInfo,
+    MisusePage,
+    NewMisuse,
+)
 from deepscreen.engine.about import DetectorInfo, WeightInfo
 from deepscreen.record import Verdict
+from deepscreen.register.entry import Misuse, Statement, Status, Tlp, ToolKind
 from deepscreen.settings import Limits, VerdictPolicy
 from deepscreen.store import audit
 from deepscreen.store.acts import SCREENING_DELETED
@@ -42,6 +51,7 @@ from deepscreen.store.reviews import Decision
 
 AT = datetime(2026, 11, 3, 14, 5, 9, tzinfo=UTC)
 KEY_ID, CASE_ID, WEBHOOK_ID = "4f0d1c6be2a39870", "c0b5a1f29e834d7695d1e07b3f6a8c42", "9b1e64d0f7c25a3881d4e6a0b3c7f512"
+MISUSE_ID = "5f2d8c9a-41b0-4e66-98d1-f0a29c7b4e15"
 WEBHOOK_URL = "https://hooks.lab.example/deepscreen"
 
 CASE = CaseInfo(
@@ -75,6 +85,28 @@ ENTRY = Entry(
     subject=EXAMPLE_ID,
     details={"media_sha256": EXAMPLE_MEDIA_SHA256, "reason": "asked for by the sender", "was_last": True},
     previous_sha256=FIRST_PREVIOUS,
+)
+MISUSE = MisuseInfo(
+    id=MISUSE_ID,
+    revision=2,
+    created_at=AT,
+    revised_at=AT,
+    kind="image",
+    media_sha256=EXAMPLE_MEDIA_SHA256,
+    fingerprint="bWsa86lWxSnHnKPSUG/KgzTUGWyBxv0E3gomr4VfyZs=",
+    tool="FaceSwapper 3",
+    tool_kind=ToolKind.FACE_SWAP,
+    misuse=Misuse.FRAUD,
+    modus_operandi="Video call of a false manager, then an order to pay.",
+    case_reference="2026-117",
+    status=Status.CONFIRMED,
+    tlp=Tlp.GREEN,
+    created_by=KEY_ID,
+    revised_by=KEY_ID,
+    reason="The tool was found on a seized computer.",
+    screening_id=EXAMPLE_ID,
+    origin=None,
+    campaign=None,
 )
 INFO = ServiceInfo(
     software="deepscreen 0.1.0",
@@ -125,6 +157,12 @@ EXAMPLES: tuple[BaseModel, ...] = (
     WEBHOOK,
     WebhookSecret(**dict(WEBHOOK), secret="whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
     WebhookList(webhooks=(WEBHOOK,)),
+    NewMisuse(screening_id=EXAMPLE_ID, **{name: getattr(MISUSE, name) for name in Statement.model_fields}),
+    MisuseChange(revision=1, reason=MISUSE.reason, status=Status.CONFIRMED),
+    MISUSE,
+    MisuseDetail(**dict(MISUSE), earlier=(MISUSE.model_copy(update={"revision": 1, "reason": ""}),)),
+    MisusePage(entries=(MISUSE,), next=None),
+    MisuseImported(added=12, amended=1, known=3, refused=(MISUSE_ID,)),
     INFO,
     Health(status="alive"),
 )

@@ -27,6 +27,7 @@ from deepscreen.api.webhook_sender import WebhookSender
 from deepscreen.engine.about import MethodInfo, method_info
 from deepscreen.engine.worker import Ended, Worker
 from deepscreen.errors import StoreError
+from deepscreen.register.book import Register
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
 from deepscreen.store import audit, screenings
@@ -74,6 +75,7 @@ class Service:
         )
         self.screenings = Screenings(store, self.queue)
         self.cases = Cases(store.database)
+        self.register = Register(store.database)
         self.webhooks = Webhooks(store.database, store.blobs.sealer)
         self.webhook_sender = WebhookSender(settings)
         self.webhook_delivery = WebhookDelivery(self.webhooks, self.screenings, self.webhook_sender)

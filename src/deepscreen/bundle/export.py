@@ -16,24 +16,27 @@ from typing import Any
 import rfc8785
 from sqlalchemy import Connection, Row, select
 
+from deepscreen.bundle.case_uco import case_uco_of
+from deepscreen.bundle.rows import log_export, review_row, rows_of_case
 from deepscreen.bundle.verify import CHECKPOINTS, ENTRIES, MANIFEST, SIGNATURE, SIGNED_PREFIX, container, verify
-from deepscreen.errors import BlobDamaged, ConfigError, ReportFailed
+from deepscreen.errors import BlobDamaged, ReportFailed
 from deepscreen.record import Evidence, Screening
 from deepscreen.report.as_pdf import render_pdf
 from deepscreen.report.court import CourtCase, court_html
 from deepscreen.report.validation_figures import error_rates
 from deepscreen.store import audit
-from deepscreen.store.acts import CASE_EXPORTED
 from deepscreen.store.store import Store
-from deepscreen.store.tables import audit_checkpoints, audit_entries, cases, computations, reviews, screenings
+from deepscreen.store.tables import audit_checkpoints, audit_entries
 
 BUNDLE_VERSION = 1
+CASE_UCO = "case-uco.jsonld"
 EXPORTER = "local"  # who has the data folder and not a key, as in the audit log
 README = """\
 A case of Deepscreen, as exported.
 
 manifest.json    every file with its sha256, the items, and what was left out
 signature.json   Ed25519 signature over the manifest
+case-uco.jsonld  the case as CASE/UCO, for other tools of digital investigation
 items/           by sha256 of the examined file: record.json (the result), evidence pictures, reports
 audit/           the audit log and its signed checkpoints
 verify.py        proves all of it: python verify.py BUNDLE.zip --public-key KEY
@@ -59,19 +62,20 @@ def export_case(
     Raises ConfigError for a case that is not there, StoreError, ReportFailed.
     """
     signer = store.signer()
-    _log_export(store, case_id, actor)
+    log_export(store, case_id, actor, what="bundle")
     signer.checkpoint(store.database)
     files: dict[str, bytes] = {"README.txt": README.encode()}
     items: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
     with store.database.read() as connection:
-        for row in _rows(connection, case_id):
+        for row in rows_of_case(connection, case_id):
             if row.record_sha256 is None:
                 left_out.append({"screening": row.id, "state": row.state, "media_sha256": row.media_sha256})
                 continue
             items.append(_item(connection, row))
             if items[-1]["record"] not in files:
                 files |= dict(_item_files(store, row, language=language, with_pdf=with_pdf))
+        files[CASE_UCO] = case_uco_of(store, connection, case_id)
         files[ENTRIES], files[CHECKPOINTS] = _entries(connection), _checkpoints(connection)
     files["verify.py"] = Path(verify.__code__.co_filename).read_bytes()
     manifest = _manifest(case_id, items, left_out, files)
@@ -85,34 +89,13 @@ def export_case(
     return Exported(len(items), len(left_out), signer.public_key)
 
 
-def _log_export(store: Store, case_id: str, actor: str) -> None:
-    with store.database.write() as connection:
-        if connection.execute(select(cases.c.id).where(cases.c.id == case_id)).first() is None:
-            raise ConfigError(f"no case {case_id!r} in this store")
-        audit.append(store.database, connection, actor=actor, act=CASE_EXPORTED, subject=case_id)
-
-
-def _rows(connection: Connection, case_id: str) -> list[Row[Any]]:
-    """The screenings of the case that were not deleted, the oldest first, with their results."""
-    columns = (screenings.c.id, screenings.c.filename, screenings.c.media_sha256, screenings.c.created_by)
-    results = (computations.c.state, computations.c.record_sha256, computations.c.id.label("computation_id"))
-    query = (
-        select(*columns, *results)
-        .join(computations, computations.c.id == screenings.c.computation_id)
-        .where(screenings.c.case_id == case_id, screenings.c.deleted_at.is_(None))
-        .order_by(screenings.c.created_at, screenings.c.id)
-    )
-    return list(connection.execute(query))
-
-
 def _folder(row: Row[Any]) -> str:
     return f"items/{row.media_sha256}-{row.record_sha256[:12]}"
 
 
 def _item(connection: Connection, row: Row[Any]) -> dict[str, Any]:
     """What the manifest says of a screening; its file name is the case's and not the record's."""
-    is_meant = (reviews.c.screening_id == row.id) & (reviews.c.computation_id == row.computation_id)
-    review = connection.execute(select(reviews).where(is_meant)).first()
+    review = review_row(connection, row)
     return {
         "screening": row.id,
         "filename": row.filename,

@@ -72,14 +72,9 @@ def group_clips(clips: Sequence[Sequence[bytes]]) -> list[list[int]]:
 
 def group_sounds(recordings: Sequence[Words]) -> list[list[int]]:
     """Groups of recordings by their words; only those that share some words exactly are compared."""
-    holders: defaultdict[int, set[int]] = defaultdict(set)
-    for number, words in enumerate(recordings):
-        for word in telling(words):
-            holders[word].add(number)
     shared: Counter[tuple[int, int]] = Counter()
-    for numbers in holders.values():
-        if 1 < len(numbers) <= MAX_HOLDERS:
-            shared.update(_pairs(sorted(numbers)))
+    for numbers in _holders([telling(words) for words in recordings]):
+        shared.update(_pairs(numbers))
     chains = Chains(len(recordings))
     for (one, other), count in shared.items():
         if count >= MIN_SHARED_WORDS and bit_errors(recordings[one], recordings[other]) <= MAX_BIT_ERRORS:
@@ -100,6 +95,20 @@ def near_pairs(hashes: Hashes) -> Iterator[tuple[int, int]]:
         for one, other in zip(ones.tolist(), others.tolist(), strict=True):
             if one < other:
                 yield start + one, start + other
+
+
+def _holders(told: Sequence[NDArray[np.uint32]]) -> Iterator[list[int]]:
+    """Of each word that more than one recording has, but not too many: their numbers in order."""
+    if not told:
+        return
+    words = np.concatenate(told)
+    owners = np.repeat(np.arange(len(told)), [len(each) for each in told])
+    order = np.argsort(words, kind="stable")
+    words, owners = words[order], owners[order]
+    edges = np.flatnonzero(np.diff(words, prepend=words[:1] ^ 1, append=words[-1:] ^ 1))
+    lengths = np.diff(edges)
+    for place in np.flatnonzero((lengths > 1) & (lengths <= MAX_HOLDERS)):
+        yield owners[edges[place] : edges[place + 1]].tolist()
 
 
 def _as_words(hashes: Iterable[bytes]) -> Hashes:

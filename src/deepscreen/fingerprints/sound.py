@@ -42,10 +42,10 @@ def sound_words(samples: NDArray[np.float32]) -> Words | None:
     return words if len(words) >= MIN_WORDS and len(telling(words)) >= MIN_DISTINCT else None
 
 
-def telling(words: Words) -> list[int]:
-    """The different words of a recording in which enough moves that they tell it from others."""
+def telling(words: Words) -> NDArray[np.uint32]:
+    """The different words of a recording in which enough moves that they tell it from others, in order."""
     ups = np.unique(words[:, 0])
-    return [int(word) for word in ups[np.bitwise_count(ups) >= BANDS // 4]]
+    return ups[np.bitwise_count(ups) >= BANDS // 4]
 
 
 def bit_errors(one: Words, other: Words) -> float:

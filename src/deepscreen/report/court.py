@@ -23,6 +23,7 @@ from deepscreen.record import ModalityResult, Screening, Verdict
 from deepscreen.report import wording
 from deepscreen.report.language import Language, language_of
 from deepscreen.report.validation_figures import ErrorRates
+from deepscreen.solve_it import NAMES, techniques_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_PICTURE_BYTES = 8 * 1024 * 1024  # the renderer holds the whole document in memory
@@ -74,6 +75,8 @@ def court_html(case: CourtCase, language_code: str) -> str:
             notable=notable[:FINDINGS_ON_FIRST_PAGE],
             more_findings=max(0, len(notable) - FINDINGS_ON_FIRST_PAGE),
             record_sha256=screening.digest(),
+            techniques=techniques_of(screening),
+            technique_names=NAMES,
             language=language.code,
             style=Markup((TEMPLATES / "court.css").read_text(encoding="utf-8")),
             Verdict=Verdict,

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from deepscreen.errors import MediaError, UnpackRefused, UnsupportedMedia
+from deepscreen.fingerprints.of_file import Fingerprint, fingerprint_of
 from deepscreen.kept import KeptResults
 from deepscreen.media.containers.kinds import ContainerKind, container_kind, ewf_segment
 from deepscreen.media.intake import Intake, take_in
@@ -23,7 +24,6 @@ from deepscreen.scanning.journal import Journal
 from deepscreen.scanning.known import KnownAction, KnownFiles
 from deepscreen.scanning.listing import read_head
 from deepscreen.scanning.rows import Outcome, Reason, Row, error_row, screened_row
-from deepscreen.scanning.similar import Fingerprint, fingerprint_of
 from deepscreen.scanning.unpacking import Budget, Names, further_segments, size_problem, write_member
 from deepscreen.screening import Examination, ScreeningDesk
 

@@ -1,37 +1,11 @@
-"""Files of a scan that are copies of one another in another coding: what is kept of each, and the groups they form."""
+"""Files of a scan that are copies of one another in another coding: the groups they form."""
 
 from __future__ import annotations
 
 from itertools import count
 
-import numpy as np
-
-from deepscreen.errors import MediaError
-from deepscreen.fingerprints.grouping import group_clips, group_pictures, group_sounds
-from deepscreen.fingerprints.pdq import HASH_BYTES, MIN_QUALITY, pdq
-from deepscreen.fingerprints.sound import LONGEST_SECONDS, SAMPLE_RATE_HZ, sound_words
-from deepscreen.media.intake import Intake
-from deepscreen.media.samples import SamplingPlan
-from deepscreen.media.sandbox import Decoder, Examined
+from deepscreen.fingerprints.of_file import CLIP, PICTURE, SOUND, groups_of
 from deepscreen.scanning.journal import Journal
-
-FRAMES = 8
-PICTURE, CLIP, SOUND = "image", "video", "audio"
-Fingerprint = tuple[str, bytes]  # the kind of media, and its hash, hashes of frames, or words
-
-
-def fingerprint_of(decoder: Decoder, intake: Intake, examined: Examined) -> Fingerprint | None:
-    """The fingerprint of a file; None where it has nothing of its own (a plain picture, silence) or cannot be read."""
-    try:
-        if examined.still is not None:
-            content = _good(examined.still.pixels)
-        elif examined.facts.kind == CLIP:
-            content = _frames(decoder, intake, examined)
-        else:
-            content = _sound(decoder, intake)
-    except MediaError:  # screening the file will tell what is wrong with it
-        return None
-    return (examined.facts.kind, content) if content else None
 
 
 def similar_groups(journal: Journal) -> dict[str, int]:
@@ -42,38 +16,6 @@ def similar_groups(journal: Journal) -> dict[str, int]:
         for sha256, content in journal.fingerprints(kind):
             contents.append(sha256)
             fingerprints.append(content)
-        groups += [[contents[number] for number in group] for group in _grouped(kind, fingerprints)]
+        groups += [[contents[number] for number in group] for group in groups_of(kind, fingerprints)]
     numbers = count(1)
     return {sha256: number for group in sorted(groups) for number in [next(numbers)] for sha256 in group}
-
-
-def _grouped(kind: str, fingerprints: list[bytes]) -> list[list[int]]:
-    if kind == PICTURE:
-        return group_pictures(fingerprints)
-    if kind == CLIP:
-        return group_clips([_hashes(content) for content in fingerprints])
-    return group_sounds([np.frombuffer(content, np.uint32).reshape(-1, 2) for content in fingerprints])
-
-
-def _hashes(content: bytes) -> list[bytes]:
-    return [content[at : at + HASH_BYTES] for at in range(0, len(content), HASH_BYTES)]
-
-
-def _good(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
-    found, quality = pdq(pixels)
-    return found if quality >= MIN_QUALITY else b""
-
-
-def _frames(decoder: Decoder, intake: Intake, examined: Examined) -> bytes:
-    duration = examined.facts.duration_seconds(CLIP)
-    plan = SamplingPlan.over(duration, frames_per_second=FRAMES / duration if duration else 1.0, max_frames=FRAMES)
-    return b"".join(_good(frame.pixels) for frame in decoder.frames(intake, plan))
-
-
-def _sound(decoder: Decoder, intake: Intake) -> bytes:
-    blocks = decoder.sound(intake, sample_rate_hz=SAMPLE_RATE_HZ, block_seconds=LONGEST_SECONDS)
-    for block in blocks:
-        blocks.close()
-        words = sound_words(block.samples)
-        return b"" if words is None else words.tobytes()
-    return b""

@@ -18,7 +18,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 SQLITE_BUSY_SECONDS = 30.0
 POSTGRES_CONNECT_SECONDS = 5
 WRITES = "deepscreen_writes"  # execution option: this transaction will write, and how safe its commit is
-SCHEMA_LOCK, AUDIT_LOCK = 0x64656570, 0x61756474  # Postgres advisory locks; any constants that nobody else uses
+# Postgres advisory locks; any constants that nobody else uses.
+SCHEMA_LOCK, AUDIT_LOCK, REGISTER_LOCK = 0x64656570, 0x61756474, 0x72656769
 FULL_MESSAGES = ("database or disk is full", "No space left on device")
 
 

@@ -175,6 +175,35 @@ workers = Table(
     Column("figures", Text),  # what it has measured so far, in Prometheus' text format
 )
 
+# The misuse register: one row a revision, never changed but for what says that a later one stands.
+misuse_entries = Table(
+    "misuse_entries",
+    metadata,
+    Column("id", String(36), primary_key=True),  # a UUID, the same wherever the entry is exchanged to
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("is_current", Boolean, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("created_by", ID, nullable=False),
+    Column("revised_at", Float, nullable=False),
+    Column("revised_by", ID, nullable=False),
+    Column("reason", Text, nullable=False),  # of an amendment
+    Column("screening_id", ID),  # whose file it is about; may be deleted by now. None: it came from elsewhere
+    Column("origin", String(200)),  # who gave it; None: it was made here
+    Column("kind", String(16), nullable=False),
+    Column("media_sha256", SHA256, nullable=False),
+    Column("fingerprint", LargeBinary),
+    Column("campaign", String(36)),  # id of the oldest entry whose file is a copy; of the current row only
+    Column("tool", String(200), nullable=False),
+    Column("tool_kind", String(32), nullable=False),
+    Column("misuse", String(32), nullable=False),
+    Column("modus_operandi", Text, nullable=False),
+    Column("case_reference", String(200), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("tlp", String(16), nullable=False),
+    Index("ix_misuse_entries_created_at", "is_current", "created_at", "id"),
+    Index("ix_misuse_entries_media_sha256", "media_sha256"),
+)
+
 audit_entries = Table(
     "audit_entries",
     metadata,

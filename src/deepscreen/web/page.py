@@ -18,12 +18,15 @@ from markupsafe import Markup, escape
 
 from deepscreen.api.auth import SESSION_COOKIE
 from deepscreen.evidence.axes import clock
+from deepscreen.register.entry import Tlp
 from deepscreen.report import wording
 from deepscreen.report.language import ENGLISH, Language, language_of, languages
+from deepscreen.solve_it import NAMES, techniques_of
 from deepscreen.store.keys import Caller
 from deepscreen.store.sessions import csrf_token_of
 from deepscreen.web.assets import asset
 from deepscreen.web.browser_texts import BROWSER_TEXTS
+from deepscreen.web.register_words import MISUSE_WORDS, STATUS_WORDS, TOOL_KIND_WORDS
 from deepscreen.web.words import KIND_WORDS, OUTCOME_SYMBOLS, OUTCOME_WORDS
 
 FOLDER = Path(__file__).parent
@@ -105,9 +108,15 @@ def environment(language_code: str) -> Environment:
         asset=asset,
         by_severity=wording.by_severity,
         kind_words=KIND_WORDS,
+        misuse_words=MISUSE_WORDS,
         outcome_symbols=OUTCOME_SYMBOLS,
         outcome_words=OUTCOME_WORDS,
+        status_words=STATUS_WORDS,
         subject_words=wording.SUBJECT_WORDS,
+        technique_names=NAMES,
+        techniques_of=techniques_of,
+        tlp_marks=[tlp.value for tlp in Tlp],
+        tool_kind_words=TOOL_KIND_WORDS,
     )
     return made
 

@@ -19,6 +19,7 @@ from deepscreen.web import (
     routes_inbox,
     routes_item,
     routes_login,
+    routes_register,
     routes_service,
 )
 from deepscreen.web.page import render
@@ -26,7 +27,16 @@ from deepscreen.web.page import render
 
 def install(app: FastAPI) -> None:
     """Adds the pages to *app*, an app of the HTTP API."""
-    for module in (assets, routes_login, routes_inbox, routes_item, routes_compare, routes_cases, routes_service):
+    for module in (
+        assets,
+        routes_login,
+        routes_inbox,
+        routes_item,
+        routes_compare,
+        routes_cases,
+        routes_register,
+        routes_service,
+    ):
         app.include_router(module.router)
     for kind in (DeepscreenError, HTTPException, RequestValidationError):
         answer_clients = app.exception_handlers[kind]

@@ -8,11 +8,13 @@ from deepscreen.api.auth import OWNERS, REVIEWERS, WRITERS
 from deepscreen.api.context import Anyone, ServiceDep
 from deepscreen.api.envelopes import failure, record_of
 from deepscreen.record import Verdict
+from deepscreen.register.book import Filters
 from deepscreen.store import acts
 from deepscreen.web.item_view import item_view, legend
 from deepscreen.web.page import language_for, render
 from deepscreen.web.rows import as_rows
 
+MISUSE_SHOWN = 20
 router = APIRouter(include_in_schema=False)
 
 
@@ -39,4 +41,5 @@ def item_page(screening_id: str, request: Request, service: ServiceDep, caller: 
         may_send=caller.role in WRITERS,
         may_review=caller.role in REVIEWERS and item.created_by != caller.id,
         may_delete=caller.role in OWNERS,
+        misuse=service.register.page(caller, Filters(media_sha256=item.media_sha256), limit=MISUSE_SHOWN),
     )
