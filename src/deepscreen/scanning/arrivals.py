@@ -19,11 +19,12 @@ from deepscreen.kept import KeptResults
 from deepscreen.media.containers.kinds import ContainerKind, container_kind, ewf_segment
 from deepscreen.media.intake import Intake, take_in
 from deepscreen.media.members import Member, Members
-from deepscreen.scanning.journal import Journal
+from deepscreen.scanning.journal import Journal, Pending
 from deepscreen.scanning.known import KnownAction, KnownFiles
 from deepscreen.scanning.listing import read_head
 from deepscreen.scanning.rows import Outcome, Reason, Row, error_row, screened_row
 from deepscreen.scanning.similar import Fingerprint, fingerprint_of
+from deepscreen.scanning.small import hash_small
 from deepscreen.scanning.unpacking import Budget, Names, further_segments, size_problem, write_member
 from deepscreen.screening import Examination, ScreeningDesk
 
@@ -83,10 +84,13 @@ class Arrivals:
         """Removes what was unpacked."""
         shutil.rmtree(self._unpacked_dir, ignore_errors=True)
 
-    def all(self) -> Iterator[Arrival]:
-        """Every pending file of the folder with all that it holds; a container comes after its members."""
-        for way in self._journal.pending():
-            yield from self._top(_Place(way))
+    def all(self) -> Iterator[list[Arrival]]:
+        """Every pending file of the folder with all that it holds; a container comes after its members.
+
+        Copies of small files that were met before come many at once, all else comes alone.
+        """
+        for page in self._journal.pending():
+            yield from self._page(page)
 
     def settle(self, arrival: Arrival) -> None:
         """The file is in the journal: forgets and removes what was kept for it."""
@@ -94,6 +98,31 @@ class Arrivals:
             self._met.discard(arrival.intake.sha256)
         if arrival.unpacked is not None:
             arrival.unpacked.unlink(missing_ok=True)
+
+    def _page(self, page: list[Pending]) -> Iterator[list[Arrival]]:
+        hashed: dict[bytes, str] = {}
+        start = time.perf_counter()
+        if self._known is None:  # a list may ask for MD5 sums too: then each is read on its own
+            max_bytes = self._desk.settings.limits.max_bytes
+            hashed = hash_small(os.fsencode(self._folder), page, max_bytes=max_bytes)
+        met = set(self._journal.find_contents(set(hashed.values())))
+        seconds = (time.perf_counter() - start) / max(1, len(hashed))
+        copies: list[Arrival] = []
+        for way, size_bytes in page:
+            sha256 = hashed.get(way)
+            if sha256 is not None and sha256 in met:
+                row = Row(way, None, Outcome.SCREENED, sha256=sha256, size_bytes=size_bytes, seconds=seconds)
+                copies.append(Arrival(row))
+                continue
+            if copies:
+                yield copies
+                copies = []
+            for arrival in self._top(_Place(way)):
+                yield [arrival]
+                if arrival.row.sha256 is not None:
+                    met.add(arrival.row.sha256)
+        if copies:
+            yield copies
 
     def _top(self, place: _Place) -> Iterator[Arrival]:
         start = time.perf_counter()

@@ -1,6 +1,7 @@
 """What a scan has found and done, in an SQLite file beside its results: the one truth that lists are written from.
 
-Rows are committed one by one: after ``kill -9`` all that was told is there, and nothing twice. Any thread may use it.
+Rows are committed one by one, copies of what is there many at once: after ``kill -9`` all that was told is there, and
+nothing twice. Any thread may use it.
 See docs/adr/0017.
 """
 
@@ -9,11 +10,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from deepscreen.errors import ConfigError
 from deepscreen.record import Verdict
@@ -36,6 +38,18 @@ CREATE TEMP TABLE present (way BLOB PRIMARY KEY, size INTEGER, mtime INTEGER) WI
 """
 PASSING_SQL = ", ".join(f"'{name}'" for name in sorted(PASSING))
 IS_TOP, IS_DONE = "container IS NULL", "outcome IS NOT NULL"
+PUT_ROW = (
+    f"INSERT INTO files ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+    f"ON CONFLICT (way) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS if name != 'way')}"
+)
+_values = attrgetter(*COLUMNS)
+
+
+class Pending(NamedTuple):
+    """A file of the folder that is not done, and its size in bytes when the folder was listed."""
+
+    way: bytes
+    listed_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +144,15 @@ class Journal:
         )
         database.execute(f"UPDATE files SET outcome = NULL WHERE {which}", values)
 
-    def pending(self) -> Iterator[bytes]:
-        """Ways of the files of the folder that are not done, in byte order; more may be noted meanwhile."""
+    def pending(self) -> Iterator[list[Pending]]:
+        """The files of the folder that are not done, in byte order, by pages; more may be noted meanwhile."""
         last = b""
         while page := self._rows(
-            f"SELECT way FROM files WHERE {IS_TOP} AND outcome IS NULL AND way > ? ORDER BY way LIMIT {PAGE_ROWS}", last
+            f"SELECT way, listed_bytes FROM files WHERE {IS_TOP} AND outcome IS NULL AND way > ? "
+            f"ORDER BY way LIMIT {PAGE_ROWS}",
+            last,
         ):
-            yield from (row["way"] for row in page)
+            yield [Pending(row["way"], row["listed_bytes"]) for row in page]
             last = page[-1]["way"]
 
     def pending_count(self) -> int:
@@ -154,18 +170,26 @@ class Journal:
         )
         return _row(found[0]) if found else None
 
-    def put(self, row: Row, fingerprint: tuple[str, bytes] | None = None) -> None:
-        """Notes what came of a file, at once and for good. ``fingerprint``: its kind and bytes, of this content."""
-        columns = ", ".join(COLUMNS)
-        updates = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "way")
+    def find_contents(self, contents: Collection[str]) -> dict[str, Row]:
+        """By sha256, the files that these contents were met in first; without those of which nothing has come yet."""
+        found: dict[str, Row] = {}
+        for group in _by(PAGE_ROWS, sorted(contents)):
+            for row in self._rows(
+                f"SELECT * FROM files WHERE sha256 IN ({', '.join('?' * len(group))}) AND {IS_DONE} "
+                "AND first_way IS NULL ORDER BY way DESC",
+                *group,
+            ):
+                found[row["sha256"]] = _row(row)  # the first by its way comes last
+        return found
+
+    def put(self, rows: Sequence[Row], fingerprint: tuple[str, bytes] | None = None) -> None:
+        """Notes what came of files, at once and for good. ``fingerprint``: of the last, its kind and bytes."""
         with self._transaction() as database:
-            database.execute(
-                f"INSERT INTO files ({columns}) VALUES ({', '.join('?' * len(COLUMNS))}) "
-                f"ON CONFLICT (way) DO UPDATE SET {updates}",
-                [getattr(row, name) for name in COLUMNS],
-            )
-            if fingerprint is not None and row.sha256 is not None:
-                database.execute("INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?)", [row.sha256, *fingerprint])
+            database.executemany(PUT_ROW, map(_values, rows))
+            if fingerprint is not None and rows[-1].sha256 is not None:
+                database.execute(
+                    "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?)", [rows[-1].sha256, *fingerprint]
+                )
 
     def rows(self) -> Iterator[Row]:
         """All files that are done, in byte order of their ways; holds a page of them at a time."""
@@ -236,6 +260,10 @@ class Journal:
                 self._database.execute("ROLLBACK")
                 raise
             self._database.execute("COMMIT")
+
+
+def _by(size: int, values: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (values[at : at + size] for at in range(0, len(values), size))
 
 
 def _row(found: sqlite3.Row) -> Row:
