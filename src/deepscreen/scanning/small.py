@@ -26,23 +26,22 @@ def hash_small(folder: bytes, files: Iterable[Pending], *, max_bytes: int) -> di
     most = min(SMALL_BYTES, max_bytes)
     found = {}
     for way, listed_bytes in files:
-        if 0 < listed_bytes <= most and (sha256 := _hashed(folder + b"/" + way, most)) is not None:
+        if 0 < listed_bytes <= most and (sha256 := _hashed(folder + b"/" + way, listed_bytes)) is not None:
             found[way] = sha256
     return found
 
 
-def _hashed(path: bytes, most: int) -> str | None:
+def _hashed(path: bytes, size_bytes: int) -> str | None:
     try:
         descriptor = open_regular(path)
     except MediaError:
         return None  # told when its turn has come
     try:
-        size_bytes = os.fstat(descriptor).st_size
-        content = os.read(descriptor, most + 1)
+        content = os.read(descriptor, size_bytes + 1)
     except OSError:
         return None
     finally:
         os.close(descriptor)
-    if len(content) != size_bytes or not 0 < size_bytes <= most or container_kind(content[:HEAD_BYTES]) is not None:
+    if len(content) != size_bytes or container_kind(content[:HEAD_BYTES]) is not None:
         return None
     return hashlib.sha256(content).hexdigest()
