@@ -21,7 +21,7 @@ from deepscreen.errors import ConfigError
 from deepscreen.record import Verdict
 from deepscreen.report.wording import shown
 from deepscreen.scanning.listing import Entry
-from deepscreen.scanning.rows import PASSING, Outcome, Reason, Row
+from deepscreen.scanning.rows import MEMBER_MARK, PASSING, Outcome, Reason, Row
 
 PAGE_ROWS = 500
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -93,6 +93,10 @@ class Journal:
                     f"{shown(str(where))}: holds results of another {', '.join(differ)}; choose another --out"
                 )
             database.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", told.items())
+
+    def facts(self) -> dict[str, Any]:
+        """What the scan is made with, as it was noted."""
+        return {row["name"]: json.loads(row["value"]) for row in self._rows("SELECT name, value FROM facts")}
 
     def list_entries(self, found: Iterable[Entry], *, may_miss: bool = False) -> Listed:
         """Notes the files that are there; one whose size or time has changed since is to be done again.
@@ -190,6 +194,52 @@ class Journal:
                 database.execute(
                     "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?)", [rows[-1].sha256, *fingerprint]
                 )
+
+    def take_all(self, other: Journal, other_name: str) -> None:
+        """Takes over every file and fingerprint of *other*; raises ConfigError where both have a file of one path."""
+        with self._transaction() as database:
+            try:
+                for page in other._pages("files", "way", b""):
+                    database.executemany(
+                        f"INSERT INTO files VALUES ({', '.join('?' * len(page[0]))})", map(tuple, page)
+                    )
+            except sqlite3.IntegrityError as error:
+                raise ConfigError(f"{other_name}: lists files that another of the folders lists too") from error
+            for page in other._pages("fingerprints", "sha256", ""):
+                database.executemany("INSERT OR IGNORE INTO fingerprints VALUES (?, ?, ?)", map(tuple, page))
+
+    def join_contents(self) -> None:
+        """Of contents that several files are the first of, as after ``take_all``: one stays, the others are its copies.
+
+        It is the one that a scan of all would have come to first. A container that is a copy loses what is below it.
+        """
+        is_first = f"{IS_DONE} AND first_way IS NULL AND outcome <> '{Outcome.KNOWN}'"
+        contents = self._rows(
+            f"SELECT sha256 FROM files WHERE sha256 IS NOT NULL AND {is_first} GROUP BY sha256 HAVING COUNT(*) > 1"
+        )
+        by_turn = f"SELECT * FROM files WHERE sha256 = ? AND {is_first} ORDER BY COALESCE(container, way), way"
+        for content in contents:
+            rows = [_row(found) for found in self._rows(by_turn, content["sha256"])]
+            if len(rows) > 1:
+                self._make_copies(rows[0], rows[1:])
+
+    def _make_copies(self, first: Row, others: Sequence[Row]) -> None:
+        with self._transaction() as database:
+            database.executemany(PUT_ROW, (_values(first.copied_as(other)) for other in others))
+            database.execute(
+                "UPDATE files SET first_way = ?1 WHERE sha256 = ?2 AND first_way IS NOT NULL", [first.way, first.sha256]
+            )
+            for other in others if first.reason == Reason.CONTAINER else ():
+                below = other.way + MEMBER_MARK
+                database.execute(
+                    "DELETE FROM files WHERE container = ?1 AND substr(way, 1, ?2) = ?3",
+                    [other.container or other.way, len(below), below],
+                )
+
+    def _pages(self, table: str, key: str, last: bytes | str) -> Iterator[list[sqlite3.Row]]:
+        while page := self._rows(f"SELECT * FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT {PAGE_ROWS}", last):
+            yield page
+            last = page[-1][key]
 
     def rows(self) -> Iterator[Row]:
         """All files that are done, in byte order of their ways; holds a page of them at a time."""

@@ -24,6 +24,7 @@ from deepscreen.scanning.summary import Summary, summary_of
 from deepscreen.scanning.table import Table
 from deepscreen.screening import ScreeningDesk
 
+SHARD_FACT = "shard"  # of a journal: which part of the folder it has
 JOURNAL_NAME, LOCK_NAME, UNPACKED_NAME, KNOWN_NAME = "scan.sqlite", "scan.lock", "unpacked", "known.sqlite"
 QUIET_SECONDS = 2.0  # a file that has just changed may still be written to
 
@@ -57,7 +58,7 @@ def scan(source: Path, out_dir: Path, *, desk: ScreeningDesk, options: ScanOptio
     folder = folder_of(source)
     _check_out_dir(source, out_dir)
     with ExitStack() as stack:
-        stack.enter_context(_only_one(out_dir))
+        stack.enter_context(only_one(out_dir))
         journal = stack.enter_context(closing(Journal(out_dir / JOURNAL_NAME)))
         kept = KeptResults(out_dir / EVIDENCE_NAME, desk.provenance)
         known = None
@@ -130,7 +131,7 @@ def _facts(desk: ScreeningDesk, options: ScanOptions, known: KnownFiles | None) 
         "method": desk.provenance.method_digest,
         "limits on containers": desk.settings.unpack.model_dump(mode="json"),
         "list of known files": [known.sha256, options.known_action] if known is not None else None,
-        "shard": [options.shard.number, options.shard.of] if options.shard is not None else None,
+        SHARD_FACT: [options.shard.number, options.shard.of] if options.shard is not None else None,
     }
 
 
@@ -142,7 +143,7 @@ def _check_out_dir(source: Path, out_dir: Path) -> None:
 
 
 @contextmanager
-def _only_one(out_dir: Path) -> Iterator[None]:
+def only_one(out_dir: Path) -> Iterator[None]:
     """One scan at a time in one folder; the lock goes with the process, however that ends."""
     with (out_dir / LOCK_NAME).open("wb") as file:
         try:

@@ -115,14 +115,7 @@ def _copied(row: Row, firsts: dict[str, Row]) -> Row:
     first = firsts.get(row.sha256 or "")
     if first is None:
         raise ValueError(f"{row.sha256}: was met before, but is not in the journal")
-    return replace(
-        first,
-        way=row.way,
-        container=row.container,
-        first_way=first.way,
-        is_known=row.is_known,
-        seconds=row.seconds,
-    )
+    return first.copied_as(row)
 
 
 def _is_large(arrival: Arrival) -> bool:
