@@ -1,7 +1,7 @@
-"""Files on their way to the networks: taken in, hashed, taken apart where they hold others, decoded and looked over.
+"""Files on their way to be screened: taken in, hashed, taken apart where they hold others.
 
-Runs on a thread of its own, ahead of the networks. What it gives is in the order of the ways of the folder's files,
-and within a container in the container's own: the same each time.
+What it gives is in the order of the ways of the folder's files, and within a container in the container's own: the same
+each time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -31,13 +31,15 @@ from deepscreen.screening import Examination, ScreeningDesk
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A file that is done, or nearly: ``row`` says all, unless the networks are to see ``examination``.
+    """A file that is done, or nearly: ``row`` says all, unless it ``is_to_do``.
 
-    A row of outcome SCREENED without a verdict is of a content that was met before; what came of that is in the
-    journal by the time this is looked at. ``unpacked``: where a member of a container lies for now.
+    Else a row of outcome SCREENED without a verdict is of a content that was met before; what came of that is in the
+    journal by the time this is noted. ``examination``: where the file was looked over already, to see whether it is
+    media or a container. ``unpacked``: where a member of a container lies for now.
     """
 
     row: Row
+    is_to_do: bool = False
     examination: Examination | None = None
     fingerprint: Fingerprint | None = None
     intake: Intake | None = None
@@ -84,7 +86,7 @@ class Arrivals:
         """Removes what was unpacked."""
         shutil.rmtree(self._unpacked_dir, ignore_errors=True)
 
-    def all(self) -> Iterator[list[Arrival]]:
+    def all(self) -> Generator[list[Arrival]]:
         """Every pending file of the folder with all that it holds; a container comes after its members.
 
         Copies of small files that were met before come many at once, all else comes alone.
@@ -147,27 +149,27 @@ class Arrivals:
         """A file whose content is at hand. *unpacked* is removed by whoever settles its arrival."""
         is_known = self._known is not None and self._known.names(intake)
 
-        def arrival(row: Row, examined: Examination | None = None, likeness: Fingerprint | None = None) -> Arrival:
+        def arrival(row: Row) -> Arrival:
             row = replace(row, sha256=intake.sha256, size_bytes=intake.size_bytes, is_known=is_known)
-            return Arrival(_timed(row, start), examined, likeness, intake, unpacked)
+            return Arrival(_timed(row, start), intake=intake, unpacked=unpacked)
 
         found = self._at_hand(place, intake, is_known)
         if found is not None:
             # A record without an entry in the journal: the scan was killed between the two.
-            yield arrival(found, None, self._fingerprint_again(intake) if found.has_record else None)
+            yield replace(arrival(found), fingerprint=self._fingerprint_again(intake) if found.has_record else None)
+            return
+        to_do = replace(arrival(place.row(Outcome.SCREENED)), is_to_do=True)
+        if kind is None:
+            yield to_do
             return
         try:
             examination = self._desk.examine(intake)
-        except UnsupportedMedia as error:
-            if kind is not None:
-                yield from self._container(place, intake, kind, start, unpacked)
-                return
-            yield arrival(error_row(place.way, place.container, error))
+        except UnsupportedMedia:
+            yield from self._container(place, intake, kind, start, unpacked)
         except MediaError as error:
             yield arrival(error_row(place.way, place.container, error))
         else:
-            likeness = fingerprint_of(self._desk.decoder, intake, examination.examined)
-            yield arrival(place.row(Outcome.SCREENED), examination, likeness)
+            yield replace(to_do, examination=examination)
 
     def _at_hand(self, place: _Place, intake: Intake, is_known: bool) -> Row | None:
         """What comes of a file that need not be looked at; None where it must be."""
