@@ -25,15 +25,15 @@ SMALLEST_CROP = 0.5  # of the source's sides
 NOISE_LEVELS = 4.0
 QUALITIES = (75, 95)
 TINY_BYTES = (1024, 4096)
-TINY_REPEATED = 0.2  # of the tiny files; each has the content of an earlier one
+TINY_CONTENTS = 20
 FILES_A_FOLDER = 500
 SEED = 20261130
 
 
-def make_pictures(samples: Path, folder: Path, count: int) -> None:
-    """*count* JPEGs that all differ: crops of the sample pictures, scaled, mirrored, with noise of their own."""
+def make_pictures(samples: Path, folder: Path, numbers: range) -> None:
+    """JPEGs that all differ: crops of the sample pictures, scaled, mirrored, with noise of their own."""
     sources = [_read(samples / name) for name in SOURCES]
-    for number in range(count):
+    for number in numbers:
         rng = np.random.default_rng((SEED, number))
         picture = _varied(sources[number % len(sources)], rng)
         quality = int(rng.integers(*QUALITIES))
@@ -42,16 +42,11 @@ def make_pictures(samples: Path, folder: Path, count: int) -> None:
 
 
 def make_tiny_files(folder: Path, count: int) -> None:
-    """*count* files of 1 to 4 kB that are no media, some of them copies."""
+    """*count* files of 1 to 4 kB that are no media, of few contents: all but some are copies."""
     rng = np.random.default_rng(SEED)
-    contents: list[bytes] = []
+    contents = [rng.bytes(int(rng.integers(*TINY_BYTES))) for _ in range(TINY_CONTENTS)]
     for number in range(count):
-        if contents and rng.random() < TINY_REPEATED:
-            content = contents[int(rng.integers(len(contents)))]
-        else:
-            content = rng.bytes(int(rng.integers(*TINY_BYTES)))
-            contents.append(content)
-        _place(folder, number, "").write_bytes(content)
+        _place(folder, number, "").write_bytes(contents[number % TINY_CONTENTS])
 
 
 def file_paths(folder: Path) -> Iterator[Path]:
