@@ -56,7 +56,7 @@ class Table:
         """``on_done``: is told of each file once it is noted."""
         self._desk, self._journal, self._kept, self._out_dir = desk, journal, kept, out_dir
         self._arrivals, self._on_done = arrivals, on_done
-        at_once = NETWORKS_AT_ONCE[desk.provenance.device_class]
+        at_once = NETWORKS_AT_ONCE.get(desk.provenance.device_class, 1)
         self._files_at_once = at_once + FILES_BESIDE
         self._networks = threading.BoundedSemaphore(at_once)
 
