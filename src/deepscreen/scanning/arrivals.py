@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -24,7 +25,7 @@ from deepscreen.scanning.known import KnownAction, KnownFiles
 from deepscreen.scanning.listing import read_head
 from deepscreen.scanning.rows import Outcome, Reason, Row, error_row, screened_row
 from deepscreen.scanning.similar import Fingerprint, fingerprint_of
-from deepscreen.scanning.small import hash_small
+from deepscreen.scanning.small import with_hashes
 from deepscreen.scanning.unpacking import Budget, Names, further_segments, size_problem, write_member
 from deepscreen.screening import Examination, ScreeningDesk
 
@@ -91,8 +92,14 @@ class Arrivals:
 
         Copies of small files that were met before come many at once, all else comes alone.
         """
-        for page in self._journal.pending():
-            yield from self._page(page)
+        if self._known is not None:  # a list may ask for MD5 sums too: then each file is read on its own
+            for page in self._journal.pending():
+                yield from self._page(page, {})
+            return
+        folder, max_bytes = os.fsencode(self._folder), self._desk.settings.limits.max_bytes
+        with closing(with_hashes(folder, self._journal.pending(), max_bytes=max_bytes)) as pages:
+            for page, hashed in pages:
+                yield from self._page(page, hashed)
 
     def settle(self, arrival: Arrival) -> None:
         """The file is in the journal: forgets and removes what was kept for it."""
@@ -101,19 +108,14 @@ class Arrivals:
         if arrival.unpacked is not None:
             arrival.unpacked.unlink(missing_ok=True)
 
-    def _page(self, page: list[Pending]) -> Iterator[list[Arrival]]:
-        hashed: dict[bytes, str] = {}
-        start = time.perf_counter()
-        if self._known is None:  # a list may ask for MD5 sums too: then each is read on its own
-            max_bytes = self._desk.settings.limits.max_bytes
-            hashed = hash_small(os.fsencode(self._folder), page, max_bytes=max_bytes)
+    def _page(self, page: list[Pending], hashed: dict[bytes, str]) -> Iterator[list[Arrival]]:
+        """``hashed``: by way, the sha256 of those that are small and no containers."""
         met = set(self._journal.find_contents(set(hashed.values())))
-        seconds = (time.perf_counter() - start) / max(1, len(hashed))
         copies: list[Arrival] = []
         for way, size_bytes in page:
             sha256 = hashed.get(way)
             if sha256 is not None and sha256 in met:
-                row = Row(way, None, Outcome.SCREENED, sha256=sha256, size_bytes=size_bytes, seconds=seconds)
+                row = Row(way, None, Outcome.SCREENED, sha256=sha256, size_bytes=size_bytes)
                 copies.append(Arrival(row))
                 continue
             if copies:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from deepscreen.errors import MediaError
 from deepscreen.media.containers.kinds import HEAD_BYTES, container_kind
@@ -16,6 +18,31 @@ from deepscreen.media.intake import open_regular
 from deepscreen.scanning.journal import Pending
 
 SMALL_BYTES = 256 * 1024  # a page of these fits into the system's cache until their turn has come
+READERS = 4  # a disk gives more to several at once
+
+
+def with_hashes(
+    folder: bytes, pages: Iterator[list[Pending]], *, max_bytes: int
+) -> Generator[tuple[list[Pending], dict[bytes, str]]]:
+    """Each page with what ``hash_small`` finds of it; while one is worked on, the next is read."""
+    with ThreadPoolExecutor(READERS, "hashing") as readers:
+
+        def begun(page: list[Pending]) -> list[Future[dict[bytes, str]]]:
+            size = -(-len(page) // READERS)
+            parts = [page[at : at + size] for at in range(0, len(page), size)]
+            return [readers.submit(hash_small, folder, part, max_bytes=max_bytes) for part in parts]
+
+        ahead: deque[tuple[list[Pending], list[Future[dict[bytes, str]]]]] = deque()
+        for page in pages:
+            ahead.append((page, begun(page)))
+            if len(ahead) > 1:
+                yield _gathered(*ahead.popleft())
+        while ahead:
+            yield _gathered(*ahead.popleft())
+
+
+def _gathered(page: list[Pending], parts: list[Future[dict[bytes, str]]]) -> tuple[list[Pending], dict[bytes, str]]:
+    return page, {way: sha256 for part in parts for way, sha256 in part.result().items()}
 
 
 def hash_small(folder: bytes, files: Iterable[Pending], *, max_bytes: int) -> dict[bytes, str]:
