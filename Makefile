@@ -13,6 +13,7 @@ PYTHON ?= $(shell scripts/find_python.sh)
 TORCH ?= default
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 DEMO_OUT := out/demo
+PICTURES ?= 5000
 DOCS_MODULE := deepscreen.cli_docs
 
 .PHONY: help
@@ -92,9 +93,12 @@ soak: dev  ## the fault tests at full length (hours); writes docs/faults.md
 
 # ---- figures and generated files ----------------------------------------------------------------------------------
 
-.PHONY: bench golden docs constraints sample-media
+.PHONY: bench bench-scan golden docs constraints sample-media
 bench: weights  ## the figures of the README on this machine
 	$(BIN)/python -m deepscreen.evaluation.benchmark
+
+bench-scan: weights  ## what a scan loses beside its stages; PICTURES=5000, an hour or more
+	$(BIN)/python -m deepscreen.evaluation.scan_benchmark --pictures $(PICTURES)
 
 golden: dev weights  ## renew the golden numbers and print what changed
 	$(BIN)/python tests/golden/regenerate.py

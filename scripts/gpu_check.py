@@ -10,8 +10,10 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -96,6 +98,19 @@ def _all_readings(screening: Screening) -> Iterator[CalibratedReading]:
         yield from result.readings
 
 
+def share_batches(device: str) -> Finding:
+    """Views that several threads ask for at once must have the bits that they have alone."""
+    backbone = clip_on(device, precision="bf16", batch_size=CUDA_BATCH)
+    views = seeded_views(24)
+    asked = [views[start:stop] for start, stop in pairwise((0, 1, 4, 6, 10, 11, 17, 19, 24))]
+    alone = [backbone.hidden_states(some, blocks=[12])[0] for some in asked]
+    with ThreadPoolExecutor(len(asked)) as threads:
+        together = list(threads.map(lambda some: backbone.hidden_states(some, blocks=[12])[0], asked))
+    is_same = all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
+    how = "files share batches" if backbone.shares_batches else "a view's place matters here: files run alone"
+    return Finding("views of several files", is_same, how)
+
+
 def survive_low_memory(device: str) -> Finding:
     """A batch that does not fit must be worked on in smaller ones, with the same numbers."""
     views = seeded_views(TOO_LARGE_BATCH)
@@ -140,7 +155,13 @@ def measure(device: str) -> Finding:
     return Finding("throughput", True, detail)
 
 
-CHECKS: tuple[Callable[[str], Finding], ...] = (compare_states, compare_records, survive_low_memory, measure)
+CHECKS: tuple[Callable[[str], Finding], ...] = (
+    compare_states,
+    compare_records,
+    share_batches,
+    survive_low_memory,
+    measure,
+)
 
 
 def main() -> int:

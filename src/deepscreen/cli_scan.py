@@ -70,6 +70,25 @@ def scan(
     raise typer.Exit(EXIT_FAILED_FILES if summary.failed else 0)
 
 
+def scan_join(
+    shards: Annotated[list[Path], typer.Argument(metavar="DIR...", help="The --out folders of all shards of a scan.")],
+    out: Annotated[Path, typer.Option(help="Folder for the joined lists, gallery and evidence/; empty or not there.")],
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write records.parquet too (needs pyarrow).")] = False,
+) -> None:
+    """Join the results of all shards of a scan (scan --shard) into one, as if one machine had scanned it all.
+
+    The shards are only read. Results are copied, so that --out stands on its own.
+    """
+    with errors_to_exit_codes():
+        from deepscreen.scanning.join import join
+        from deepscreen.scanning.run import JOURNAL_NAME
+
+        with Console(stderr=True).status("joining"):
+            summary = join(shards, out, with_parquet=parquet)
+        _print_results(out / JOURNAL_NAME, out, summary)
+    raise typer.Exit(EXIT_FAILED_FILES if summary.failed else 0)
+
+
 def _known_action(text: str) -> KnownAction:
     from deepscreen.errors import ConfigError
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -62,7 +62,16 @@ class Examination:
     intake: Intake
     examined: Examined
     findings: tuple[Finding, ...]
+    faces: tuple[Face, ...]  # of a picture, largest first; those of a clip are found frame by frame
     bench: Bench
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """A file that the networks have seen: for each modality, what draws its evidence and judges it."""
+
+    examination: Examination
+    results: Mapping[ModalityName, Callable[[], ModalityResult]]
 
 
 class ScreeningDesk:
@@ -130,30 +139,45 @@ class ScreeningDesk:
     ) -> Examination:
         """Decodes the file, or its head, and looks it over; raises MediaError where it cannot be examined.
 
-        No network runs: while one works on a file, another thread may examine the next.
+        No network but the finder of faces runs: while others work on a file, another thread may examine the next.
         """
         bench = Bench(profile or self.settings.profile, on_progress)
         with bench.stage("decode"):
             examined = self.decoder.examine(intake)
         with bench.stage("inspect"):
             findings = self.decoder.inspect(intake)
-        return Examination(intake, examined, findings, bench)
+        faces: tuple[Face, ...] = ()
+        if examined.still is not None:
+            with bench.stage("faces"):
+                faces = self._locate_faces(examined.still.pixels)
+        return Examination(intake, examined, findings, faces, bench)
 
     def conclude(self, examination: Examination) -> Screened:
         """Screens what was examined; of clips and sound the file is read again, and must still lie there."""
+        return self.finish(self.detect(examination))
+
+    def detect(self, examination: Examination) -> Detected:
+        """Asks the networks. Meanwhile other threads may examine the next file and finish the one before."""
         intake, bench = examination.intake, examination.bench
         facts, still = examination.examined.facts, examination.examined.still
-        results: dict[ModalityName, ModalityResult]
+        results: dict[ModalityName, Callable[[], ModalityResult]]
         if still is not None:
-            results = {"image": self._screen_still(still, bench)}
+            results = {"image": self._detect_still(still, examination.faces, bench)}
         elif facts.kind == "video":
             results = {
-                "video": self._screen_clip(intake, facts, bench),
-                "audio": self._screen_sound(intake, facts, bench),
+                "video": self._detect_clip(intake, facts, bench),
+                "audio": self._detect_sound(intake, facts, bench),
             }
         else:
-            results = {"audio": self._screen_sound(intake, facts, bench)}
-        findings = facts.facts + examination.findings
+            results = {"audio": self._detect_sound(intake, facts, bench)}
+        return Detected(examination, results)
+
+    def finish(self, detected: Detected) -> Screened:
+        """Draws the evidence, judges, and makes the record; in the thorough profile the networks are asked again."""
+        intake, bench = detected.examination.intake, detected.examination.bench
+        facts = detected.examination.examined.facts
+        results = {modality: conclude() for modality, conclude in detected.results.items()}
+        findings = facts.facts + detected.examination.findings
         screening = Screening(
             media=_media(intake, facts),
             modalities=results,
@@ -168,10 +192,7 @@ class ScreeningDesk:
         """Ends the decoder's processes."""
         self.decoder.close()
 
-    def _screen_still(self, still: Still, bench: Bench) -> ModalityResult:
-        with bench.stage("faces"):
-            faces = self._locate_faces(still.pixels)
-
+    def _detect_still(self, still: Still, faces: tuple[Face, ...], bench: Bench) -> Callable[[], ModalityResult]:
         picture = ImageSample(still, faces)  # one object: what its detectors share is computed once
 
         def sample() -> ImageSample:
@@ -179,13 +200,17 @@ class ScreeningDesk:
 
         with bench.stage("detect"):
             outcomes = self._score("image", sample)
-        with bench.stage("render"):
-            bench.thumbnail = thumbnail_jpeg(still.pixels)
-        result = self._conclude("image", outcomes, bench, pixels=still.pixels, duration_seconds=0.0)
-        result = result.model_copy(update={"faces_px": tuple(_box(face) for face in faces)})
-        return self._tested("image", result, sample, bench)
 
-    def _screen_clip(self, intake: Intake, facts: MediaFacts, bench: Bench) -> ModalityResult:
+        def conclude() -> ModalityResult:
+            with bench.stage("render"):
+                bench.thumbnail = thumbnail_jpeg(still.pixels)
+            result = self._conclude("image", outcomes, bench, pixels=still.pixels, duration_seconds=0.0)
+            result = result.model_copy(update={"faces_px": tuple(_box(face) for face in faces)})
+            return self._tested("image", result, sample, bench)
+
+        return conclude
+
+    def _detect_clip(self, intake: Intake, facts: MediaFacts, bench: Bench) -> Callable[[], ModalityResult]:
         duration = facts.duration_seconds("video")
         limits = self.settings.limits
         plan = SamplingPlan.over(duration, frames_per_second=limits.frames_per_second, max_frames=limits.max_frames)
@@ -199,10 +224,14 @@ class ScreeningDesk:
 
         with bench.stage("detect"):
             outcomes = self._score("video", sample)
-        result = self._conclude("video", outcomes, bench, pixels=None, duration_seconds=duration)
-        return self._tested("video", result, sample, bench)
 
-    def _screen_sound(self, intake: Intake, facts: MediaFacts, bench: Bench) -> ModalityResult:
+        def conclude() -> ModalityResult:
+            result = self._conclude("video", outcomes, bench, pixels=None, duration_seconds=duration)
+            return self._tested("video", result, sample, bench)
+
+        return conclude
+
+    def _detect_sound(self, intake: Intake, facts: MediaFacts, bench: Bench) -> Callable[[], ModalityResult]:
         stream, duration = facts.stream("audio"), facts.duration_seconds("audio")
 
         def sample() -> SoundSample:
@@ -217,8 +246,12 @@ class ScreeningDesk:
         else:
             with bench.stage("detect_sound"):
                 outcomes = self._score("audio", sample)
-        result = self._conclude("audio", outcomes, bench, pixels=None, duration_seconds=duration)
-        return self._tested("audio", result, sample, bench)
+
+        def conclude() -> ModalityResult:
+            result = self._conclude("audio", outcomes, bench, pixels=None, duration_seconds=duration)
+            return self._tested("audio", result, sample, bench)
+
+        return conclude
 
     def _tested(self, modality: Modality, result: ModalityResult, source: SampleSource, bench: Bench) -> ModalityResult:
         """In the thorough profile the result after the laundering test, in the default one as it is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -103,6 +104,19 @@ def test_clip_row_does_not_depend_on_its_company(store: WeightsStore, precision:
     together = clip.hidden_states(views, blocks=[2])[0]
     alone = torch.cat([clip.hidden_states(view[None], blocks=[2])[0] for view in views])
     assert torch.equal(together, alone)
+
+
+@pytest.mark.weights
+def test_views_of_several_threads_share_batches_and_keep_every_bit(store: WeightsStore) -> None:
+    clip = ClipBackbone(store.locate("clip-vit-b16"), batch_size=4)
+    assert clip.shares_batches
+    views = torch.stack([torch.roll(picture(), 9 * k, dims=1) for k in range(9)])
+    asked = [views[:1], views[1:3], views[3:4], views[4:9]]
+    alone = [clip.hidden_states(some, blocks=[1])[0] for some in asked]
+    with ThreadPoolExecutor(len(asked)) as threads:
+        together = [work.result()[0] for work in [threads.submit(clip.hidden_states, s, blocks=[1]) for s in asked]]
+    for one, other in zip(alone, together, strict=True):
+        assert torch.equal(one, other)
 
 
 @pytest.mark.weights

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 from pillow_heif import register_heif_opener
 
-from deepscreen.fingerprints.grouping import group_clips, group_pictures, group_sounds, near_pairs
+from deepscreen.fingerprints import near
+from deepscreen.fingerprints.grouping import group_clips, group_pictures, group_sounds
+from deepscreen.fingerprints.near import near_pairs
 from deepscreen.fingerprints.pdq import MAX_DISTANCE, MIN_QUALITY, pdq
 from deepscreen.fingerprints.sound import SAMPLE_RATE_HZ, bit_errors, sound_words
 
@@ -60,15 +62,60 @@ def test_small_and_long_pictures_have_a_hash() -> None:
         assert len(pdq(rng.integers(0, 255, (height, width, 3), np.uint8))[0]) == 32
 
 
-def test_near_pairs_are_all_those_that_comparing_one_by_one_finds() -> None:
+def pairs_of(hashes: np.ndarray) -> set[tuple[int, int]]:
+    blocks = near_pairs(hashes, MAX_DISTANCE)
+    return {pair for ones, others in blocks for pair in zip(ones.tolist(), others.tolist(), strict=True)}
+
+
+def with_bits_changed(base: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """*base* with *count* of its 256 bits changed."""
+    changed = base.copy()
+    for bit in rng.choice(256, count, replace=False).tolist():
+        changed[bit // 64] ^= np.uint64(1 << bit % 64)
+    return changed
+
+
+@pytest.mark.parametrize("spread", [True, False], ids=["unrelated", "one long scene"])
+def test_near_pairs_are_all_those_that_comparing_one_by_one_finds(
+    spread: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Distances around the greatest that counts; looked up by parts, or, where those are alike, all with all."""
+    monkeypatch.setattr(near, "PAIRS_AT_ONCE", 5000)
     rng = np.random.default_rng(1)
-    hashes = rng.integers(0, 2**63, (60, 4), np.uint64)
-    hashes[7] = hashes[40] ^ np.uint64(0b1011)
-    hashes[8] = hashes[7]
-    as_bytes = [row.tobytes() for row in hashes]
-    expected = {(i, j) for j in range(60) for i in range(j) if distance(as_bytes[i], as_bytes[j]) <= MAX_DISTANCE}
-    assert set(near_pairs(hashes)) == expected == {(7, 8), (7, 40), (8, 40)}
-    assert group_pictures(as_bytes) == [[7, 8, 40]]
+    count = 3000 if spread else 200
+    hashes = rng.integers(0, 2**64, (count, 4), np.uint64)
+    if not spread:
+        hashes[:] = hashes[0]
+    for number in range(count // 10):
+        at = rng.integers(0, count)
+        hashes[number] = with_bits_changed(hashes[at], int(rng.integers(0, 40)), rng)
+    distances = np.bitwise_count(hashes[:, None] ^ hashes[None]).sum(axis=2)
+    ones, others = np.nonzero(distances <= MAX_DISTANCE)
+    expected = {(i, j) for i, j in zip(ones.tolist(), others.tolist(), strict=True) if i < j}
+    assert len(expected) > count // 20
+    assert pairs_of(hashes) == expected
+
+
+def test_two_bits_in_every_part_are_too_far() -> None:
+    """The nearest hashes that no part would find are those that must not be found; with a bit less they must be."""
+    base = np.zeros(4, np.uint64)
+    far = np.full(4, 0x0003_0003_0003_0003, np.uint64)
+    near_enough = far.copy()
+    near_enough[2] ^= np.uint64(1 << 16)
+    others = np.random.default_rng(2).integers(0, 2**64, (400, 4), np.uint64)
+    assert pairs_of(np.vstack([base, far, others])) == set()
+    assert pairs_of(np.vstack([base, near_enough, others])) == {(0, 1)}
+    with pytest.raises(ValueError, match="0 to 31"):
+        list(near_pairs(others, 32))
+
+
+def test_groups_go_by_chains_and_copies_of_one_hash() -> None:
+    rng = np.random.default_rng(1)
+    hashes = rng.integers(0, 2**64, (60, 4), np.uint64)
+    hashes[40] = with_bits_changed(hashes[7], 30, rng)
+    hashes[8] = with_bits_changed(hashes[40], 30, rng)
+    hashes[50] = hashes[51] = hashes[20]
+    assert group_pictures([row.tobytes() for row in hashes]) == [[7, 8, 40], [20, 50, 51]]
 
 
 def test_clips_are_one_when_most_of_their_frames_are() -> None:

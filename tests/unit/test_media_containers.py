@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import random
 import zipfile
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ from deepscreen.media.containers.kinds import HEAD_BYTES, container_kind
 from deepscreen.media.intake import take_in
 from deepscreen.media.sandbox import Decoder
 from deepscreen.settings import Limits
+from disk_images.make_images import CONTENTS as IMAGE_CONTENTS
+from disk_images.make_images import FOLDER as DISK_IMAGES
+from disk_images.make_images import IMAGES
 from media_factory import picture, save_clip, save_picture, save_sound, tone
 
 LIMITS = Limits()
@@ -98,6 +102,21 @@ FILES = {"DCIM/one.jpg": b"first " * 300_000, "two.txt": b"second"}
 def test_raw_image_gives_its_files(decoder: Decoder, tmp_path: Path) -> None:
     path = save_ext4(tmp_path / "disk.dd", FILES, tmp_path)
     assert unpacked(decoder, path) == named(FILES)
+
+
+EXFAT_TABLES = {b"$ALLOC_BITMAP", b"$UPCASE_TABLE"}  # anyone may name a file like this: they are looked at too
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_file_systems_of_cards_and_windows_give_their_files(decoder: Decoder, tmp_path: Path, name: str) -> None:
+    """Neither what was deleted, nor the label of the volume, nor the file system's own tables."""
+    path = tmp_path / "disk.dd"
+    path.write_bytes(lzma.decompress((DISK_IMAGES / f"{name}.dd.xz").read_bytes()))
+    found = unpacked(decoder, path)
+    if name == "exfat":
+        assert found.keys() >= EXFAT_TABLES
+        found = {name: content for name, content in found.items() if name not in EXFAT_TABLES}
+    assert found == named(IMAGE_CONTENTS)
 
 
 def test_partitioned_disk_gives_the_files_of_each_partition(decoder: Decoder, tmp_path: Path) -> None:

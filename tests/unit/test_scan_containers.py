@@ -211,7 +211,7 @@ def test_what_may_have_passed_is_tried_again_also_within_containers(case: Path, 
         journal = Journal(out / JOURNAL_NAME)
         for way in ("case.zip!mail.eml!part 2/inner.7z!deep.jpg", "report.docx!word/media/image1.jpeg"):
             failed = error_row(way.encode(), way.partition("!")[0].encode(), DecodeTimeout("too slow"))
-            journal.put(replace(failed, sha256=rows[way].sha256))
+            journal.put([replace(failed, sha256=rows[way].sha256)])
         journal.close()
         again, summary = scanned(case, out, hasty)
     finally:

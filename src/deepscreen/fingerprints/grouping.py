@@ -7,17 +7,18 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from deepscreen.fingerprints.near import Hashes, Numbers, near_pairs
 from deepscreen.fingerprints.pdq import HASH_BYTES, MAX_DISTANCE
 from deepscreen.fingerprints.sound import MAX_BIT_ERRORS, Words, bit_errors, telling
 
-PAIRS_AT_ONCE = 2_000_000
 # Of the shorter clip's frames that must be near a frame of the other.
 MIN_SHARED_FRAMES = 0.75
 MIN_FRAMES = 3
 # Words that two recordings must share exactly before they are compared; one that many have says nothing.
 MIN_SHARED_WORDS, MAX_HOLDERS = 2, 200
-Hashes = NDArray[np.uint64]  # (n, 4)
 
 
 class Chains:
@@ -46,11 +47,17 @@ class Chains:
 
 
 def group_pictures(hashes: Sequence[bytes]) -> list[list[int]]:
-    """Groups of pictures by their PDQ hashes. Compares all with all: 50,000 take some 20 s, by the square."""
-    chains = Chains(len(hashes))
-    for one, other in near_pairs(_as_words(hashes)):
-        chains.join(one, other)
-    return chains.groups()
+    """Groups of pictures by their PDQ hashes."""
+    different, number_of = np.unique(_as_words(hashes), axis=0, return_inverse=True)
+    labels = np.arange(len(different))
+    for ones, others in near_pairs(different, MAX_DISTANCE):
+        is_apart = labels[ones] != labels[others]
+        if is_apart.any():
+            labels = _joined(labels, ones[is_apart], others[is_apart])
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for number, label in enumerate(labels[number_of.reshape(-1)].tolist()):
+        groups[label].append(number)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def group_clips(clips: Sequence[Sequence[bytes]]) -> list[list[int]]:
@@ -58,10 +65,11 @@ def group_clips(clips: Sequence[Sequence[bytes]]) -> list[list[int]]:
     owner = [number for number, frames in enumerate(clips) for _ in frames]
     matched: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
     frames = [frame for clip in clips for frame in clip]
-    for one, other in near_pairs(_as_words(frames)):
-        first, second = owner[one], owner[other]
-        if first != second:
-            matched[first, second].add(one if len(clips[first]) <= len(clips[second]) else other)
+    for ones, others in near_pairs(_as_words(frames), MAX_DISTANCE):
+        for one, other in zip(ones.tolist(), others.tolist(), strict=True):
+            first, second = owner[one], owner[other]
+            if first != second:
+                matched[first, second].add(one if len(clips[first]) <= len(clips[second]) else other)
     chains = Chains(len(clips))
     for (first, second), shared in matched.items():
         shorter = min(len(clips[first]), len(clips[second]))
@@ -82,19 +90,10 @@ def group_sounds(recordings: Sequence[Words]) -> list[list[int]]:
     return chains.groups()
 
 
-def near_pairs(hashes: Hashes) -> Iterator[tuple[int, int]]:
-    """All pairs (smaller number first) whose hashes differ in at most ``MAX_DISTANCE`` bits."""
-    count = len(hashes)
-    rows = max(1, PAIRS_AT_ONCE // max(1, count))
-    for start in range(0, count, rows):
-        block = hashes[start : start + rows]
-        distances = np.zeros((len(block), count - start), np.uint16)
-        for word in range(hashes.shape[1]):
-            distances += np.bitwise_count(block[:, word, None] ^ hashes[None, start:, word])
-        ones, others = np.nonzero(distances <= MAX_DISTANCE)
-        for one, other in zip(ones.tolist(), others.tolist(), strict=True):
-            if one < other:
-                yield start + one, start + other
+def _joined(labels: Numbers, ones: Numbers, others: Numbers) -> Numbers:
+    """The labels after what each pair is labelled with has become one."""
+    edges = coo_array((np.ones(len(ones), np.int8), (labels[ones], labels[others])), shape=(len(labels),) * 2)
+    return np.asarray(connected_components(edges, directed=False)[1], np.int64)[labels]
 
 
 def _holders(told: Sequence[NDArray[np.uint32]]) -> Iterator[list[int]]:

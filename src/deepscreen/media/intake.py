@@ -65,7 +65,7 @@ def open_taken(intake: Intake) -> int:
     return descriptor
 
 
-def open_regular(path: Path) -> int:
+def open_regular(path: Path | bytes) -> int:
     """A read-only descriptor of a regular file; raises UnreadableMedia with the reason. The name is never judged."""
     try:
         descriptor = os.open(path, OPEN_FLAGS)

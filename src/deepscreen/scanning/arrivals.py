@@ -1,7 +1,7 @@
-"""Files on their way to the networks: taken in, hashed, taken apart where they hold others, decoded and looked over.
+"""Files on their way to be screened: taken in, hashed, taken apart where they hold others.
 
-Runs on a thread of its own, ahead of the networks. What it gives is in the order of the ways of the folder's files,
-and within a container in the container's own: the same each time.
+What it gives is in the order of the ways of the folder's files, and within a container in the container's own: the same
+each time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -20,23 +21,26 @@ from deepscreen.kept import KeptResults
 from deepscreen.media.containers.kinds import ContainerKind, container_kind, ewf_segment
 from deepscreen.media.intake import Intake, take_in
 from deepscreen.media.members import Member, Members
-from deepscreen.scanning.journal import Journal
+from deepscreen.scanning.journal import Journal, Pending
 from deepscreen.scanning.known import KnownAction, KnownFiles
 from deepscreen.scanning.listing import read_head
 from deepscreen.scanning.rows import Outcome, Reason, Row, error_row, screened_row
+from deepscreen.scanning.small import with_hashes
 from deepscreen.scanning.unpacking import Budget, Names, further_segments, size_problem, write_member
 from deepscreen.screening import Examination, ScreeningDesk
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A file that is done, or nearly: ``row`` says all, unless the networks are to see ``examination``.
+    """A file that is done, or nearly: ``row`` says all, unless it ``is_to_do``.
 
-    A row of outcome SCREENED without a verdict is of a content that was met before; what came of that is in the
-    journal by the time this is looked at. ``unpacked``: where a member of a container lies for now.
+    Else a row of outcome SCREENED without a verdict is of a content that was met before; what came of that is in the
+    journal by the time this is noted. ``examination``: where the file was looked over already, to see whether it is
+    media or a container. ``unpacked``: where a member of a container lies for now.
     """
 
     row: Row
+    is_to_do: bool = False
     examination: Examination | None = None
     fingerprint: Fingerprint | None = None
     intake: Intake | None = None
@@ -83,10 +87,19 @@ class Arrivals:
         """Removes what was unpacked."""
         shutil.rmtree(self._unpacked_dir, ignore_errors=True)
 
-    def all(self) -> Iterator[Arrival]:
-        """Every pending file of the folder with all that it holds; a container comes after its members."""
-        for way in self._journal.pending():
-            yield from self._top(_Place(way))
+    def all(self) -> Generator[list[Arrival]]:
+        """Every pending file of the folder with all that it holds; a container comes after its members.
+
+        Copies of small files that were met before come many at once, all else comes alone.
+        """
+        if self._known is not None:  # a list may ask for MD5 sums too: then each file is read on its own
+            for page in self._journal.pending():
+                yield from self._page(page, {})
+            return
+        folder, max_bytes = os.fsencode(self._folder), self._desk.settings.limits.max_bytes
+        with closing(with_hashes(folder, self._journal.pending(), max_bytes=max_bytes)) as pages:
+            for page, hashed in pages:
+                yield from self._page(page, hashed)
 
     def settle(self, arrival: Arrival) -> None:
         """The file is in the journal: forgets and removes what was kept for it."""
@@ -94,6 +107,26 @@ class Arrivals:
             self._met.discard(arrival.intake.sha256)
         if arrival.unpacked is not None:
             arrival.unpacked.unlink(missing_ok=True)
+
+    def _page(self, page: list[Pending], hashed: dict[bytes, str]) -> Iterator[list[Arrival]]:
+        """``hashed``: by way, the sha256 of those that are small and no containers."""
+        met = set(self._journal.find_contents(set(hashed.values())))
+        copies: list[Arrival] = []
+        for way, size_bytes in page:
+            sha256 = hashed.get(way)
+            if sha256 is not None and sha256 in met:
+                row = Row(way, None, Outcome.SCREENED, sha256=sha256, size_bytes=size_bytes)
+                copies.append(Arrival(row))
+                continue
+            if copies:
+                yield copies
+                copies = []
+            for arrival in self._top(_Place(way)):
+                yield [arrival]
+                if arrival.row.sha256 is not None:
+                    met.add(arrival.row.sha256)
+        if copies:
+            yield copies
 
     def _top(self, place: _Place) -> Iterator[Arrival]:
         start = time.perf_counter()
@@ -118,27 +151,27 @@ class Arrivals:
         """A file whose content is at hand. *unpacked* is removed by whoever settles its arrival."""
         is_known = self._known is not None and self._known.names(intake)
 
-        def arrival(row: Row, examined: Examination | None = None, likeness: Fingerprint | None = None) -> Arrival:
+        def arrival(row: Row) -> Arrival:
             row = replace(row, sha256=intake.sha256, size_bytes=intake.size_bytes, is_known=is_known)
-            return Arrival(_timed(row, start), examined, likeness, intake, unpacked)
+            return Arrival(_timed(row, start), intake=intake, unpacked=unpacked)
 
         found = self._at_hand(place, intake, is_known)
         if found is not None:
             # A record without an entry in the journal: the scan was killed between the two.
-            yield arrival(found, None, self._fingerprint_again(intake) if found.has_record else None)
+            yield replace(arrival(found), fingerprint=self._fingerprint_again(intake) if found.has_record else None)
+            return
+        to_do = replace(arrival(place.row(Outcome.SCREENED)), is_to_do=True)
+        if kind is None:
+            yield to_do
             return
         try:
             examination = self._desk.examine(intake)
-        except UnsupportedMedia as error:
-            if kind is not None:
-                yield from self._container(place, intake, kind, start, unpacked)
-                return
-            yield arrival(error_row(place.way, place.container, error))
+        except UnsupportedMedia:
+            yield from self._container(place, intake, kind, start, unpacked)
         except MediaError as error:
             yield arrival(error_row(place.way, place.container, error))
         else:
-            likeness = fingerprint_of(self._desk.decoder, intake, examination.examined)
-            yield arrival(place.row(Outcome.SCREENED), examination, likeness)
+            yield replace(to_do, examination=examination)
 
     def _at_hand(self, place: _Place, intake: Intake, is_known: bool) -> Row | None:
         """What comes of a file that need not be looked at; None where it must be."""

@@ -1,6 +1,7 @@
 """What a scan has found and done, in an SQLite file beside its results: the one truth that lists are written from.
 
-Rows are committed one by one: after ``kill -9`` all that was told is there, and nothing twice. Any thread may use it.
+Rows are committed one by one, copies of what is there many at once: after ``kill -9`` all that was told is there, and
+nothing twice. Any thread may use it.
 See docs/adr/0017.
 """
 
@@ -9,17 +10,18 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from deepscreen.errors import ConfigError
 from deepscreen.record import Verdict
 from deepscreen.report.wording import shown
 from deepscreen.scanning.listing import Entry
-from deepscreen.scanning.rows import PASSING, Outcome, Reason, Row
+from deepscreen.scanning.rows import MEMBER_MARK, PASSING, Outcome, Reason, Row
 
 PAGE_ROWS = 500
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -36,6 +38,18 @@ CREATE TEMP TABLE present (way BLOB PRIMARY KEY, size INTEGER, mtime INTEGER) WI
 """
 PASSING_SQL = ", ".join(f"'{name}'" for name in sorted(PASSING))
 IS_TOP, IS_DONE = "container IS NULL", "outcome IS NOT NULL"
+PUT_ROW = (
+    f"INSERT INTO files ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+    f"ON CONFLICT (way) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS if name != 'way')}"
+)
+_values = attrgetter(*COLUMNS)
+
+
+class Pending(NamedTuple):
+    """A file of the folder that is not done, and its size in bytes when the folder was listed."""
+
+    way: bytes
+    listed_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,10 @@ class Journal:
                     f"{shown(str(where))}: holds results of another {', '.join(differ)}; choose another --out"
                 )
             database.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", told.items())
+
+    def facts(self) -> dict[str, Any]:
+        """What the scan is made with, as it was noted."""
+        return {row["name"]: json.loads(row["value"]) for row in self._rows("SELECT name, value FROM facts")}
 
     def list_entries(self, found: Iterable[Entry], *, may_miss: bool = False) -> Listed:
         """Notes the files that are there; one whose size or time has changed since is to be done again.
@@ -130,13 +148,15 @@ class Journal:
         )
         database.execute(f"UPDATE files SET outcome = NULL WHERE {which}", values)
 
-    def pending(self) -> Iterator[bytes]:
-        """Ways of the files of the folder that are not done, in byte order; more may be noted meanwhile."""
+    def pending(self) -> Iterator[list[Pending]]:
+        """The files of the folder that are not done, in byte order, by pages; more may be noted meanwhile."""
         last = b""
         while page := self._rows(
-            f"SELECT way FROM files WHERE {IS_TOP} AND outcome IS NULL AND way > ? ORDER BY way LIMIT {PAGE_ROWS}", last
+            f"SELECT way, listed_bytes FROM files WHERE {IS_TOP} AND outcome IS NULL AND way > ? "
+            f"ORDER BY way LIMIT {PAGE_ROWS}",
+            last,
         ):
-            yield from (row["way"] for row in page)
+            yield [Pending(row["way"], row["listed_bytes"]) for row in page]
             last = page[-1]["way"]
 
     def pending_count(self) -> int:
@@ -154,18 +174,72 @@ class Journal:
         )
         return _row(found[0]) if found else None
 
-    def put(self, row: Row, fingerprint: tuple[str, bytes] | None = None) -> None:
-        """Notes what came of a file, at once and for good. ``fingerprint``: its kind and bytes, of this content."""
-        columns = ", ".join(COLUMNS)
-        updates = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "way")
+    def find_contents(self, contents: Collection[str]) -> dict[str, Row]:
+        """By sha256, the files that these contents were met in first; without those of which nothing has come yet."""
+        found: dict[str, Row] = {}
+        for group in _by(PAGE_ROWS, sorted(contents)):
+            for row in self._rows(
+                f"SELECT * FROM files WHERE sha256 IN ({', '.join('?' * len(group))}) AND {IS_DONE} "
+                "AND first_way IS NULL ORDER BY way DESC",
+                *group,
+            ):
+                found[row["sha256"]] = _row(row)  # the first by its way comes last
+        return found
+
+    def put(self, rows: Sequence[Row], fingerprint: tuple[str, bytes] | None = None) -> None:
+        """Notes what came of files, at once and for good. ``fingerprint``: of the last, its kind and bytes."""
         with self._transaction() as database:
+            database.executemany(PUT_ROW, map(_values, rows))
+            if fingerprint is not None and rows[-1].sha256 is not None:
+                database.execute(
+                    "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?)", [rows[-1].sha256, *fingerprint]
+                )
+
+    def take_all(self, other: Journal, other_name: str) -> None:
+        """Takes over every file and fingerprint of *other*; raises ConfigError where both have a file of one path."""
+        with self._transaction() as database:
+            try:
+                for page in other._pages("files", "way", b""):
+                    database.executemany(
+                        f"INSERT INTO files VALUES ({', '.join('?' * len(page[0]))})", map(tuple, page)
+                    )
+            except sqlite3.IntegrityError as error:
+                raise ConfigError(f"{other_name}: lists files that another of the folders lists too") from error
+            for page in other._pages("fingerprints", "sha256", ""):
+                database.executemany("INSERT OR IGNORE INTO fingerprints VALUES (?, ?, ?)", map(tuple, page))
+
+    def join_contents(self) -> None:
+        """Of contents that several files are the first of, as after ``take_all``: one stays, the others are its copies.
+
+        It is the one that a scan of all would have come to first. A container that is a copy loses what is below it.
+        """
+        is_first = f"{IS_DONE} AND first_way IS NULL AND outcome <> '{Outcome.KNOWN}'"
+        contents = self._rows(
+            f"SELECT sha256 FROM files WHERE sha256 IS NOT NULL AND {is_first} GROUP BY sha256 HAVING COUNT(*) > 1"
+        )
+        by_turn = f"SELECT * FROM files WHERE sha256 = ? AND {is_first} ORDER BY COALESCE(container, way), way"
+        for content in contents:
+            rows = [_row(found) for found in self._rows(by_turn, content["sha256"])]
+            if len(rows) > 1:
+                self._make_copies(rows[0], rows[1:])
+
+    def _make_copies(self, first: Row, others: Sequence[Row]) -> None:
+        with self._transaction() as database:
+            database.executemany(PUT_ROW, (_values(first.copied_as(other)) for other in others))
             database.execute(
-                f"INSERT INTO files ({columns}) VALUES ({', '.join('?' * len(COLUMNS))}) "
-                f"ON CONFLICT (way) DO UPDATE SET {updates}",
-                [getattr(row, name) for name in COLUMNS],
+                "UPDATE files SET first_way = ?1 WHERE sha256 = ?2 AND first_way IS NOT NULL", [first.way, first.sha256]
             )
-            if fingerprint is not None and row.sha256 is not None:
-                database.execute("INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?)", [row.sha256, *fingerprint])
+            for other in others if first.reason == Reason.CONTAINER else ():
+                below = other.way + MEMBER_MARK
+                database.execute(
+                    "DELETE FROM files WHERE container = ?1 AND substr(way, 1, ?2) = ?3",
+                    [other.container or other.way, len(below), below],
+                )
+
+    def _pages(self, table: str, key: str, last: bytes | str) -> Iterator[list[sqlite3.Row]]:
+        while page := self._rows(f"SELECT * FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT {PAGE_ROWS}", last):
+            yield page
+            last = page[-1][key]
 
     def rows(self) -> Iterator[Row]:
         """All files that are done, in byte order of their ways; holds a page of them at a time."""
@@ -236,6 +310,10 @@ class Journal:
                 self._database.execute("ROLLBACK")
                 raise
             self._database.execute("COMMIT")
+
+
+def _by(size: int, values: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (values[at : at + size] for at in range(0, len(values), size))
 
 
 def _row(found: sqlite3.Row) -> Row:

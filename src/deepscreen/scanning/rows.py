@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from deepscreen.errors import (
@@ -68,6 +68,17 @@ class Row:
     def has_record(self) -> bool:
         """Whether there is a screening record of its content."""
         return self.verdict is not None
+
+    def copied_as(self, other: Row) -> Row:
+        """The row of *other*, which holds the same content: what came of this one came of it too."""
+        return replace(
+            self,
+            way=other.way,
+            container=other.container,
+            first_way=self.way,
+            is_known=other.is_known,
+            seconds=other.seconds,
+        )
 
     @property
     def error_text(self) -> str | None:

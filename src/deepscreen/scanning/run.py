@@ -7,27 +7,25 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from deepscreen.errors import ConfigError, MediaError
+from deepscreen.errors import ConfigError
 from deepscreen.kept import KeptResults
-from deepscreen.media.prefetch import prefetched
 from deepscreen.report.wording import shown
-from deepscreen.scanning.arrivals import Arrival, Arrivals
+from deepscreen.scanning.arrivals import Arrivals
 from deepscreen.scanning.journal import Journal
 from deepscreen.scanning.known import KnownAction, KnownFiles
 from deepscreen.scanning.listing import Entry, Shard, entries, folder_of
-from deepscreen.scanning.lists import EVIDENCE_NAME, write_lists, write_page
-from deepscreen.scanning.rows import Outcome, Row, error_row, screened_row
+from deepscreen.scanning.lists import EVIDENCE_NAME, write_lists
+from deepscreen.scanning.rows import Row
 from deepscreen.scanning.similar import similar_groups
 from deepscreen.scanning.summary import Summary, summary_of
-from deepscreen.screening import Examination, ScreeningDesk
-from deepscreen.store.disk_errors import told_as_store_errors
+from deepscreen.scanning.table import Table
+from deepscreen.screening import ScreeningDesk
 
+SHARD_FACT = "shard"  # of a journal: which part of the folder it has
 JOURNAL_NAME, LOCK_NAME, UNPACKED_NAME, KNOWN_NAME = "scan.sqlite", "scan.lock", "unpacked", "known.sqlite"
-# Of the files that wait for the networks; each may hold a decoded picture.
-FILES_AHEAD = 1
 QUIET_SECONDS = 2.0  # a file that has just changed may still be written to
 
 
@@ -60,7 +58,7 @@ def scan(source: Path, out_dir: Path, *, desk: ScreeningDesk, options: ScanOptio
     folder = folder_of(source)
     _check_out_dir(source, out_dir)
     with ExitStack() as stack:
-        stack.enter_context(_only_one(out_dir))
+        stack.enter_context(only_one(out_dir))
         journal = stack.enter_context(closing(Journal(out_dir / JOURNAL_NAME)))
         kept = KeptResults(out_dir / EVIDENCE_NAME, desk.provenance)
         known = None
@@ -80,7 +78,7 @@ def scan(source: Path, out_dir: Path, *, desk: ScreeningDesk, options: ScanOptio
             known_action=options.known_action,
         )
         with closing(arrivals):
-            table = _Table(desk, journal, kept, out_dir, arrivals, progress)
+            table = Table(desk, journal, kept, out_dir, arrivals, progress.done)
             while True:
                 progress.begun(journal.pending_count())
                 table.work()
@@ -120,60 +118,6 @@ class _Looks:
                 yield entry
 
 
-class _Table:
-    """Where files that arrive are screened and noted, one after the other."""
-
-    def __init__(
-        self,
-        desk: ScreeningDesk,
-        journal: Journal,
-        kept: KeptResults,
-        out_dir: Path,
-        arrivals: Arrivals,
-        progress: Progress,
-    ) -> None:
-        self._desk, self._journal, self._kept, self._out_dir = desk, journal, kept, out_dir
-        self._arrivals, self._progress = arrivals, progress
-
-    def work(self) -> None:
-        """Screens all that is pending. While the networks work on a file, the next is taken in and decoded."""
-        with closing(prefetched(self._arrivals.all(), ahead=FILES_AHEAD)) as arriving:
-            for arrival in arriving:
-                row = self._row(arrival)
-                self._journal.put(row, arrival.fingerprint)
-                self._arrivals.settle(arrival)
-                self._progress.done(row)
-
-    def _row(self, arrival: Arrival) -> Row:
-        if arrival.examination is not None:
-            return self._screened(arrival.row, arrival.examination)
-        if arrival.row.outcome == Outcome.SCREENED and not arrival.row.has_record:
-            return self._repeated(arrival.row)
-        return arrival.row
-
-    def _screened(self, row: Row, examination: Examination) -> Row:
-        start = time.perf_counter()
-        try:
-            screened = self._desk.conclude(examination)
-        except MediaError as error:
-            done = error_row(row.way, row.container, error)
-        else:
-            with told_as_store_errors(full="no space left for results", refused="results cannot be written"):
-                write_page(self._out_dir, row.way, screened.screening, screened.thumbnail_jpeg)
-                self._kept.keep(screened)
-            done = screened_row(row.way, row.container, screened.screening)
-        seconds = row.seconds + time.perf_counter() - start
-        return replace(done, sha256=row.sha256, size_bytes=row.size_bytes, is_known=row.is_known, seconds=seconds)
-
-    def _repeated(self, row: Row) -> Row:
-        """A file of a content that was met before gets what came of that."""
-        first = self._journal.find_content(row.sha256 or "")
-        if first is None:
-            raise ValueError(f"{row.sha256}: was met before, but is not in the journal")
-        same = replace(first, way=row.way, container=row.container, first_way=first.way)
-        return replace(same, is_known=row.is_known, seconds=row.seconds)
-
-
 def _forget_what_is_lost(journal: Journal, kept: KeptResults) -> None:
     """What the journal has as screened must lie there, whole: record and pictures are read and proven."""
     for sha256 in journal.contents():
@@ -187,7 +131,7 @@ def _facts(desk: ScreeningDesk, options: ScanOptions, known: KnownFiles | None) 
         "method": desk.provenance.method_digest,
         "limits on containers": desk.settings.unpack.model_dump(mode="json"),
         "list of known files": [known.sha256, options.known_action] if known is not None else None,
-        "shard": [options.shard.number, options.shard.of] if options.shard is not None else None,
+        SHARD_FACT: [options.shard.number, options.shard.of] if options.shard is not None else None,
     }
 
 
@@ -199,7 +143,7 @@ def _check_out_dir(source: Path, out_dir: Path) -> None:
 
 
 @contextmanager
-def _only_one(out_dir: Path) -> Iterator[None]:
+def only_one(out_dir: Path) -> Iterator[None]:
     """One scan at a time in one folder; the lock goes with the process, however that ends."""
     with (out_dir / LOCK_NAME).open("wb") as file:
         try:

@@ -8,18 +8,21 @@ product, and the quick GELU's factor is folded into the weights beside it. A fif
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.transforms import v2
 
-from deepscreen.detectors.nets.fixed_batches import run_fixed_batches
+from deepscreen.detectors.nets.fixed_batches import Forward, run_fixed_batches
 from deepscreen.detectors.nets.frozen_linear import FrozenLinear
+from deepscreen.detectors.nets.shared_batches import SharedBatches
 from deepscreen.weights.store import VerifiedWeights, load_tensors
 
+logger = logging.getLogger(__name__)
 WEIGHTS_NAME = "clip-vit-b16"
 SIZE_PX = 224
 PATCH_PX = 16
@@ -28,6 +31,7 @@ TOKENS = 1 + GRID * GRID
 WIDTH = 768
 HEADS = 12
 BLOCKS = 12
+TRIED_BLOCKS = 2  # all have the same shapes, and so the same kernels
 NORM_EPSILON = 1e-5
 QUICK_GELU = 1.702  # x * sigmoid(1.702 x) is silu(1.702 x) / 1.702
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -42,7 +46,8 @@ class ClipBackbone:
     """The image tower on one device in one precision, run in batches of one fixed size. For inference only.
 
     ``batch_size`` belongs to the method: another size may give other last bits. On a CPU larger ones gain a tenth, and
-    lose it again on views of zeros (docs/weights.md): there, only views that always come in pairs run in pairs.
+    lose it again on views of zeros (docs/weights.md): there, only views that always come in pairs run in pairs. Where
+    batches are larger, as on a GPU, and a trial shows that it changes no bit, threads share them (docs/adr/0022).
     """
 
     def __init__(
@@ -65,6 +70,12 @@ class ClipBackbone:
                 .packed(batch_size * TOKENS)
                 for number in range(BLOCKS)
             ]
+        self._shared = SharedBatches(batch_size, self._forward_of) if batch_size > 1 and self._may_share() else None
+
+    @property
+    def shares_batches(self) -> bool:
+        """Whether views that several threads ask for go through the network together."""
+        return self._shared is not None
 
     @torch.inference_mode()
     def hidden_states(
@@ -79,7 +90,35 @@ class ClipBackbone:
         _check_views(views)
         _check_blocks(blocks)
         size = max(self.batch_size, at_least)
+        if self._shared is not None and size == self.batch_size:
+            return self._shared.run(views.to(self.device), (tuple(blocks), views.dtype))
         return run_fixed_batches(lambda batch: self._forward(batch, blocks), views.to(self.device), size)
+
+    @torch.inference_mode()
+    def _may_share(self) -> bool:
+        """Whether a view's numbers are the same to the last bit wherever in a batch it stands and in what company.
+
+        Tried and not assumed: it depends on the kernels that the device's libraries choose.
+        """
+        random = torch.Generator().manual_seed(0)
+        views = torch.randint(0, 256, (self.batch_size, 3, SIZE_PX, SIZE_PX), dtype=torch.uint8, generator=random)
+        views = views.to(self.device)
+        alone = torch.zeros_like(views)
+        alone[-1] = views[0]
+        try:
+            (told,), (moved,), (kept,) = (
+                self._forward(batch, [TRIED_BLOCKS]) for batch in (views, views.roll(1, 0), alone)
+            )
+        except torch.OutOfMemoryError:
+            return False  # batches will be smaller ones, as memory allows
+        is_free = torch.equal(told.roll(1, 0), moved) and torch.equal(told[0], kept[-1])
+        if not is_free:
+            logger.warning("a view's numbers depend on its place in a batch here: files do not share batches")
+        return is_free
+
+    def _forward_of(self, kind: Hashable) -> Forward:
+        blocks, _ = cast(tuple[tuple[int, ...], torch.dtype], kind)
+        return lambda batch: self._forward(batch, blocks)
 
     def _forward(self, views: Tensor, blocks: Sequence[int]) -> tuple[Tensor, ...]:
         state = self._embeddings(_normalised(views).to(DTYPES[self.precision]))

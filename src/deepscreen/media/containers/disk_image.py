@@ -19,6 +19,9 @@ from deepscreen.media.wire import PIECE_BYTES
 MAX_FOLDER_DEPTH = 128
 BITLOCKER = b"-FVE-FS-"
 OWN_NAMES = frozenset({b".", b".."})
+# $MFT, $LogFile and so on, as large as they like; the root, number 5, is where the walk begins.
+NTFS_OWN_BELOW = 12
+VOLUME_LABEL = b" (Volume Label Entry)"  # as The Sleuth Kit names the label of FAT and exFAT, which has no content
 
 
 class Image:
@@ -89,14 +92,16 @@ class _Walk:
 
     def __init__(self, sink: Sink, max_members: int) -> None:
         self._sink, self._max_members, self._members = sink, max_members, 0
+        self._own_below = 0  # files with a smaller number are the file system's own
 
     def volume(self, disk: Any, offset: int, image: Image, prefix: bytes) -> None:
         """All files of the file system at *offset*; one that cannot be read is told as a member with a problem."""
         try:
             if image.read(offset, 512)[3:11] == BITLOCKER:
                 raise EncryptedMember("the partition is encrypted (BitLocker)")
-            root = pytsk3.FS_Info(disk, offset=offset).open_dir(path="/")
-            self._folder(root, prefix, frozenset(), 0)
+            system = pytsk3.FS_Info(disk, offset=offset)
+            self._own_below = NTFS_OWN_BELOW if system.info.ftype == pytsk3.TSK_FS_TYPE_NTFS else 0
+            self._folder(system.open_dir(path="/"), prefix, frozenset(), 0)
         except OSError as error:
             problem = UndecodableMedia(f"no file system that is read here: {_first_line(error)}")
             self._sink.begin(prefix + b"(file system)", None, problem)
@@ -109,6 +114,8 @@ class _Walk:
             if name is None or meta is None or name.name in OWN_NAMES:
                 continue
             if not meta.flags & pytsk3.TSK_FS_META_FLAG_ALLOC or not name.flags & pytsk3.TSK_FS_NAME_FLAG_ALLOC:
+                continue
+            if meta.addr < self._own_below or (meta.size == 0 and name.name.endswith(VOLUME_LABEL)):
                 continue
             whole = prefix + name.name
             if meta.type == pytsk3.TSK_FS_META_TYPE_DIR:

@@ -71,8 +71,12 @@ def _has_partitions(head: bytes) -> bool:
 
 def _is_mail(head: bytes) -> bool:
     """Header fields from the first line on, at least three of them such as every message has."""
-    lines = head.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").split(b"\n")
-    if lines[0].startswith(b"From "):  # as mail boxes put before each message
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    first = head[: head.find(b"\n") + 1 or None].rstrip(b"\r\n")
+    if not first.startswith(b"From ") and not _may_be_header(first):
+        return False  # nearly all files end here: the rest of the head need not be looked at
+    lines = head.replace(b"\r\n", b"\n").split(b"\n")
+    if first.startswith(b"From "):  # as mail boxes put before each message
         lines = lines[1:]
     names = set()
     for line in lines:
@@ -80,7 +84,11 @@ def _is_mail(head: bytes) -> bool:
             break
         if line[:1] in (b" ", b"\t"):
             continue
-        if not FIELD.match(line) and not line.endswith(b":"):
+        if not _may_be_header(line):
             return False
         names.add(line.partition(b":")[0].lower())
     return len(names.intersection(MAIL_FIELDS)) >= 3
+
+
+def _may_be_header(line: bytes) -> bool:
+    return line[:1] in (b" ", b"\t") or FIELD.match(line) is not None or line.endswith(b":")
