@@ -185,6 +185,7 @@ class Worker:
             verdict=screened.screening.overall.verdict,
             blobs=frozenset(contents),
             stage_milliseconds={name: round(1000 * took, 1) for name, took in screened.stage_seconds.items()},
+            fingerprints=screened.fingerprints,
         )
 
     def _persist(self, write: Callable[[], object]) -> object:

@@ -17,7 +17,7 @@ import rfc8785
 from sqlalchemy import Connection, Row, delete, exists, func, insert, or_, select, update
 
 from deepscreen.errors import WorkerDied
-from deepscreen.store import audit
+from deepscreen.store import audit, fingerprints
 from deepscreen.store.acts import COMPUTATION_ENDED
 from deepscreen.store.database import Database
 from deepscreen.store.tables import blob_uses, computations, screenings, workers
@@ -68,6 +68,7 @@ class Outcome:
     verdict: str | None = None
     blobs: frozenset[str] = frozenset()
     stage_milliseconds: Mapping[str, float] | None = None
+    fingerprints: Mapping[str, bytes] | None = None  # of the content, by kind
     error_type: str | None = None
     error_message: str | None = None
 
@@ -162,7 +163,9 @@ class Queue:
             }
             if connection.execute(self._held(claim).values(**values, **NO_LEASE)).rowcount == 0:
                 return End.LOST
-            if outcome.state is not State.DONE:
+            if outcome.state is State.DONE:
+                fingerprints.keep(connection, claim.media_sha256, outcome.fingerprints or {})
+            else:
                 _forget_uses(connection, claim.id)
             self._log_end(connection, claim.id, outcome, actor=f"worker:{worker}")
         return End.WRITTEN if is_wanted else End.UNWANTED

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, true, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from deepscreen.store import audit
+from deepscreen.store import audit, fingerprints
 from deepscreen.store.acts import SCREENING_CANCELLED, SCREENING_CREATED, SCREENING_DELETED, SCREENING_RETRIED
 from deepscreen.store.computations import EVIDENCE_LOCK, Queue, State
 from deepscreen.store.keys import Caller
@@ -290,6 +290,7 @@ class Screenings:
         connection.execute(blob_uses.delete().where(blob_uses.c.computation_id.in_(own)))
         cleared = {"record_sha256": None, "thumbnail_sha256": None, "state": State.CANCELLED.value, "verdict": None}
         connection.execute(update(computations).where(computations.c.id.in_(own)).values(**cleared))
+        fingerprints.forget(connection, media_sha256)
         return {media_sha256} | used
 
     def _may_add_to(self, connection: Connection, caller: Caller, case_id: str) -> bool:

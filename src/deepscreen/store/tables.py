@@ -127,6 +127,15 @@ blob_uses = Table(
     Index("ix_blob_uses_computation_id", "computation_id"),
 )
 
+# Of contents, to find copies in another coding; they go with the last screening of the content.
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    Column("media_sha256", SHA256, primary_key=True),
+    Column("kind", String(16), primary_key=True),  # of the stream: a clip has one of its frames, and one of its sound
+    Column("content", LargeBinary, nullable=False),
+)
+
 reviews = Table(
     "reviews",
     metadata,
