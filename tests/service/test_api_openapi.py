@@ -64,6 +64,7 @@ def test_every_route_is_documented() -> None:
         ("delete", "/v1/webhooks/{webhook_id}"),
         ("get", "/v1/screenings/{screening_id}/thumbnail"),
         ("get", "/v1/screenings/{screening_id}/preview"),
+        ("get", "/v1/screenings/{screening_id}/near-duplicates"),
         ("get", "/v1/screenings/{screening_id}/report"),
         ("get", "/v1/cases/{case_id}/bundle"),
         ("get", "/v1/events"),

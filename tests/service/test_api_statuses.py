@@ -144,6 +144,8 @@ def screenings(ask: Ask, png: bytes) -> str:
         ask(404, "POST", f"{ONE}/{act}")
     assert "done" in ask(200, "GET", f"{ONE}/events", screening_id=screening_id).text.splitlines()[-2]
     ask(404, "GET", f"{ONE}/events")
+    ask(200, "GET", f"{ONE}/near-duplicates", screening_id=screening_id)
+    ask(404, "GET", f"{ONE}/near-duplicates")
     return screening_id
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
+from PIL import Image
 from serving import serving
 from starlette.testclient import TestClient
 
@@ -24,6 +27,15 @@ def pages(settings: Settings, png: bytes, wav: bytes) -> Iterator[TestClient]:
         for name, content in (("a.png", png), ("b.wav", wav)):
             assert client.post("/v1/screenings", files={"file": (name, content)}).status_code == 201
         yield client
+
+
+@pytest.fixture(scope="module")
+def photograph() -> bytes:
+    """Blotches, which have features to be told by."""
+    coarse = np.random.default_rng(3).integers(0, 255, (9, 12, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(coarse).resize((400, 300), Image.Resampling.BICUBIC).save(file, "PNG")
+    return file.getvalue()
 
 
 def names(page: str) -> list[str]:
@@ -126,3 +138,22 @@ def test_looking_at_an_item_is_an_entry_of_the_audit_log(pages: TestClient) -> N
     pages.get(f"/items/{item}", headers=BROWSER)
     after = [entry["act"] for entry in pages.get(f"/v1/audit?subject={item}").json()["entries"]]
     assert after == [*acts, "screening-viewed"]
+
+
+def test_near_duplicates_stand_beside_an_item_and_are_compared(pages: TestClient, photograph: bytes) -> None:
+    small = Image.open(io.BytesIO(photograph)).resize((200, 150))
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=60)
+    case_id = pages.post("/v1/cases", json={"name": "Mill"}).json()["id"]
+    ids = [
+        pages.post("/v1/screenings", params={"case_id": case_id}, files={"file": (name, content)}).json()["id"]
+        for name, content in (("whole.png", photograph), ("small.jpg", file.getvalue()))
+    ]
+    found = pages.get(f"/v1/screenings/{ids[0]}/near-duplicates").json()
+    assert [(one["screening"]["filename"], one["kinds"]) for one in found["items"]] == [("small.jpg", ["image"])]
+    part = pages.get(f"/items/{ids[0]}/near", headers=BROWSER).text
+    assert names(part) == ["small.jpg"]
+    assert f"/items/{ids[0]}/compare/{ids[1]}" in part
+    compared = pages.get(f"/items/{ids[0]}/compare/{ids[1]}", headers=BROWSER | {"Accept-Language": "de"}).text
+    assert "Beinahe-Kopien: das Bild gleicht sich" in compared
+    assert pages.get(f"/items/{'0' * 32}/near").status_code == 404

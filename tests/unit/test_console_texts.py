@@ -28,6 +28,7 @@ def texts_of_code() -> Iterator[str]:
     yield from BROWSER_TEXTS.values()
     yield from words.OUTCOME_WORDS.values()
     yield from words.KIND_WORDS.values()
+    yield from words.ALIKE_WORDS.values()
     yield from meaning.KINDS.values()
     yield from meaning.SAID.values()
     yield from meaning.WHY_ABSENT.values()

@@ -17,6 +17,8 @@ from deepscreen.api.wire import (
     Health,
     KeyInfo,
     KeyList,
+    NearDuplicateInfo,
+    NearDuplicates,
     NewCase,
     NewKey,
     NewWebhook,
@@ -67,6 +69,7 @@ SUMMARY = ScreeningSummary(
     method_digest=EXAMPLE_DIGEST,
     href=f"/v1/screenings/{EXAMPLE_ID}",
 )
+COPY = NearDuplicateInfo(screening=SUMMARY, kinds=("image",))
 ENTRY = Entry(
     seq=1,
     at=AT.isoformat(timespec="microseconds"),
@@ -108,6 +111,8 @@ EXAMPLES: tuple[BaseModel, ...] = (
     NewCase(name="2026-117", notes="Portrait from a chat, sent on 1 November."),
     SUMMARY,
     ScreeningPage(items=(SUMMARY,), next=None),
+    COPY,
+    NearDuplicates(items=(COPY,), compared=("image",), is_whole=True),
     example_envelope(),
     ReviewRequest(decision=Decision.OVERRIDE, verdict=Verdict.INCONCLUSIVE, reason="A screenshot of a screenshot."),
     DeletionCertificate(

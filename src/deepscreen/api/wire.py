@@ -224,6 +224,26 @@ class ScreeningPage(_Wire):
     next: str | None = Field(description="Value of `before` for the next page; none on the last.")
 
 
+class NearDuplicateInfo(_Wire):
+    """A screening of a copy."""
+
+    screening: ScreeningSummary
+    kinds: tuple[Literal["image", "video", "audio"], ...] = Field(
+        description="Of which streams the fingerprints are near; none where the file is the very same."
+    )
+
+
+class NearDuplicates(_Wire):
+    """What is a copy of a screening's file in another coding, among what the caller may see of the same case."""
+
+    items: tuple[NearDuplicateInfo, ...] = Field(description="The newest first, 50 at most; each is near one other.")
+    compared: tuple[Literal["image", "video", "audio"], ...] = Field(
+        description="The streams that have a fingerprint; none of a plain picture, of silence, or of what was screened "
+        "before fingerprints were kept."
+    )
+    is_whole: bool = Field(description="False: the case holds more than is compared or listed.")
+
+
 class DeletionCertificate(_Wire):
     """What a deletion left: the audit entry that says who removed what, when and why."""
 

@@ -9,9 +9,11 @@ from deepscreen.api.context import Anyone, ServiceDep
 from deepscreen.api.envelopes import failure, record_of
 from deepscreen.record import Verdict
 from deepscreen.store import acts
+from deepscreen.store.duplicates import near_duplicates
 from deepscreen.web.item_view import item_view, legend
 from deepscreen.web.page import language_for, render
 from deepscreen.web.rows import as_rows
+from deepscreen.web.words import ALIKE_WORDS
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,3 +42,13 @@ def item_page(screening_id: str, request: Request, service: ServiceDep, caller: 
         may_review=caller.role in REVIEWERS and item.created_by != caller.id,
         may_delete=caller.role in OWNERS,
     )
+
+
+@router.get("/items/{screening_id}/near")
+def near_part(screening_id: str, request: Request, service: ServiceDep, caller: Anyone) -> Response:
+    """Near-duplicates of an item, which its page puts in when it is there: many may have to be compared."""
+    item = service.get_done(screening_id, caller)
+    cluster = near_duplicates(service.store.database, item, caller)
+    rows = as_rows(service, caller, [found.item for found in cluster.others])
+    found = list(zip(rows, (found.kinds for found in cluster.others), strict=True))
+    return render(request, caller, "near.html", item=item, cluster=cluster, found=found, alike_words=ALIKE_WORDS)

@@ -1,5 +1,5 @@
 // What can be done with an item: wait for it, take it back, screen it again, review it, delete it.
-import { ask, notice } from "./api.js";
+import { ask, notice, part } from "./api.js";
 
 const item = document.getElementById("item");
 const path = `/v1/screenings/${item.dataset.id}`;
@@ -22,6 +22,12 @@ for (const button of document.querySelectorAll("[data-post]"))
       notice(error.message);
     }
   });
+
+const near = document.getElementById("near");
+if (near)
+  part(`/items/${item.dataset.id}/near`)
+    .then((found) => near.lastElementChild.replaceWith(found), (error) => (near.lastElementChild.textContent = error.message))
+    .finally(() => near.removeAttribute("aria-busy"));
 
 const review = document.getElementById("review");
 review?.addEventListener("input", () => {
