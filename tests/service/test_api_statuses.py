@@ -30,13 +30,16 @@ DOCUMENTED = {
 }
 NOBODY = "0" * 32
 IDS = dict.fromkeys(("screening_id", "case_id", "key_id", "upload_id", "webhook_id", "name"), NOBODY) | {
-    "sha256": 2 * NOBODY
+    "sha256": 2 * NOBODY,
+    "method_digest": 2 * NOBODY,
+    "other_digest": 2 * NOBODY,
 }
 TUS = {"Tus-Resumable": "1.0.0"}
 CHUNK = TUS | {"Content-Type": "application/offset+octet-stream"}
 STALL_SECONDS = 0.5
 ONE, FILES = "/v1/screenings/{screening_id}", "/v1/screenings/{screening_id}/files/{sha256}"
 BUNDLE = "/v1/cases/{case_id}/bundle"
+AGAINST, TRIAL = "/v1/methods/{method_digest}/against/{other_digest}", "/v1/methods/{method_digest}/trial"
 UPLOAD, MEMBER = "/v1/uploads/{upload_id}", "/v1/cases/{case_id}/members/{key_id}"
 Ask = Callable[..., httpx.Response]
 
@@ -87,6 +90,7 @@ def test_every_documented_status_is_reached(
         files_of(ask, screening_id)
         cases_and_webhooks(served, ask)
         keys(ask)
+        methods(served, ask)
         with monkeypatch.context() as patch:
             patch.setattr(routes_events, "STREAM_SECONDS", STALL_SECONDS)
             ask(200, "GET", "/v1/events")
@@ -189,6 +193,21 @@ def keys(ask: Ask) -> None:
     ask(200, "GET", "/v1/keys")
     ask(204, "DELETE", "/v1/keys/{key_id}", key_id=made["id"])
     ask(404, "DELETE", "/v1/keys/{key_id}")
+
+
+def methods(served: Served, ask: Ask) -> None:
+    """A method that a worker told of and that has none any more cannot be tried."""
+    queue = served.app.state.service.queue
+    queue.renew("gone", "e" * 64, {})
+    queue.leave("gone")
+    known = [method["method_digest"] for method in ask(200, "GET", "/v1/methods").json()["methods"]]
+    todays = next(digest for digest in known if digest != "e" * 64)
+    ask(200, "GET", AGAINST, method_digest=todays, other_digest="e" * 64)
+    ask(404, "GET", AGAINST)
+    ask(202, "POST", TRIAL, method_digest=todays, json={"of_method": "e" * 64})
+    ask(503, "POST", TRIAL, method_digest="e" * 64, json={"of_method": todays})
+    ask(404, "POST", TRIAL, json={"of_method": todays})
+    ask(422, "POST", TRIAL, method_digest=todays, json={"of_method": "x"})
 
 
 def reports(served: Served, ask: Ask, screening_id: str) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
 from PIL import Image
-from serving import serving
+from serving import build_fake_desk, serving
 from starlette.testclient import TestClient
 
-from deepscreen.settings import Settings
+from deepscreen.api.service import Service
+from deepscreen.engine.about import method_info
+from deepscreen.engine.worker import Worker
+from deepscreen.settings import Settings, VerdictPolicy
 from deepscreen.store.keys import Role, create_key
 from deepscreen.web import assets
 from deepscreen.web.pages import install
@@ -36,6 +41,13 @@ def photograph() -> bytes:
     file = io.BytesIO()
     Image.fromarray(coarse).resize((400, 300), Image.Resampling.BICUBIC).save(file, "PNG")
     return file.getvalue()
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def names(page: str) -> list[str]:
@@ -157,3 +169,32 @@ def test_near_duplicates_stand_beside_an_item_and_are_compared(pages: TestClient
     compared = pages.get(f"/items/{ids[0]}/compare/{ids[1]}", headers=BROWSER | {"Accept-Language": "de"}).text
     assert "Beinahe-Kopien: das Bild gleicht sich" in compared
     assert pages.get(f"/items/{'0' * 32}/near").status_code == 404
+
+
+def test_two_methods_are_compared_and_another_tried(own_settings: Settings, png: bytes) -> None:
+    """A worker with other thresholds beside the service is the candidate; the service's own is at work."""
+    stricter = own_settings.model_copy(update={"policy": VerdictPolicy(spoof_min_log10_lr=1.5)})
+    with serving(own_settings, pages=install) as client, closing(build_fake_desk(stricter)) as desk:
+        assert "There is one method here" in client.get("/service/methods", headers=BROWSER).text
+        client.post("/v1/screenings", files={"file": ("a.png", png)})
+        service: Service = client.app.state.service  # type: ignore[attr-defined]
+        about = method_info(desk).model_dump(mode="json")
+        todays, candidate = service.method().method_digest, desk.provenance.method_digest
+        worker = Worker(service.store, desk, service.queue, about=about)
+        worker.start()
+        try:
+            text = client.get("/service/methods", headers=BROWSER).text
+            assert f'data-of="{todays}" data-by="{candidate}"' in text
+            assert re.search(r"spoof_min_log10_lr</th><td>1.0</td><td>1.5</td>", text)
+            answer = client.post(f"/v1/methods/{candidate}/trial", json={"of_method": todays})
+            assert (answer.status_code, answer.json()) == (202, {"queued": 1})
+            wait_for(lambda: client.get(f"/v1/methods/{todays}/against/{candidate}").json()["both"] == 1)
+        finally:
+            worker.stop()
+        compared = client.get(f"/v1/methods/{todays}/against/{candidate}").json()
+        assert compared["verdicts"] == [{"one": "inconclusive", "other": "inconclusive", "count": 1}]
+        assert [pair["filename"] for pair in compared["pairs"]] == ["a.png"]
+        assert names(client.get("/", headers=BROWSER).text) == ["a.png"]
+        page = client.get(f"/service/methods?one={candidate}&other={todays}", headers=BROWSER).text
+        assert "Screened by both: 1. Of these with another verdict: 0." in page
+        assert client.get(f"/service/methods?one={'0' * 64}&other={todays}", headers=BROWSER).status_code == 404

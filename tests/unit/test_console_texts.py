@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deepscreen.api.wire import NOTHING_OUT
+from deepscreen.engine import differences
 from deepscreen.report.language import language_of
 from deepscreen.store.keys import Role
 from deepscreen.web import meaning, page, words
@@ -37,6 +38,7 @@ def texts_of_code() -> Iterator[str]:
     constants = ("FOR_NONE", "FOR_SPOOF", "FOR_BONA_FIDE", "EITHER_SIDE", "ONE_SIDE", "AT_LIMIT", "COUNTED", "FORCED")
     yield from (getattr(meaning, name) for name in constants)
     yield from (role.value for role in Role)
+    yield from differences.KINDS
     yield from ("valid", "expired", "revoked", NOTHING_OUT)
 
 

@@ -21,6 +21,7 @@ from deepscreen.api import (
     routes_events,
     routes_files,
     routes_keys,
+    routes_methods,
     routes_preview,
     routes_reports,
     routes_screenings,
@@ -127,6 +128,7 @@ def create_app(
     app.include_router(routes_session.router)
     app.include_router(routes_keys.router)
     app.include_router(routes_webhooks.router)
+    app.include_router(routes_methods.router)
     app.include_router(routes_service.router)
     app.add_middleware(RequestShell, names=(settings.host, *settings.public_names), behind_tls=settings.behind_tls)
     http_errors.install(app)

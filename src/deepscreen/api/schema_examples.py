@@ -17,6 +17,11 @@ from deepscreen.api.wire import (
     Health,
     KeyInfo,
     KeyList,
+    MethodComparison,
+    MethodDifference,
+    MethodList,
+    MethodPair,
+    MethodSummary,
     NearDuplicateInfo,
     NearDuplicates,
     NewCase,
@@ -28,11 +33,15 @@ from deepscreen.api.wire import (
     ScreeningSummary,
     ServiceInfo,
     SessionInfo,
+    Trial,
+    TrialQueued,
+    VerdictCount,
     WebhookInfo,
     WebhookList,
     WebhookSecret,
 )
-from deepscreen.engine.about import DetectorInfo, WeightInfo
+from deepscreen.engine.about import DetectorInfo, MethodInfo, WeightInfo
+from deepscreen.engine.differences import DETECTOR
 from deepscreen.record import Verdict
 from deepscreen.settings import Limits, VerdictPolicy
 from deepscreen.store import audit
@@ -105,7 +114,34 @@ INFO = ServiceInfo(
     outgoing_connections=NOTHING_OUT,
     timestamps_pending=None,
 )
+METHOD = MethodSummary(
+    method_digest=EXAMPLE_DIGEST,
+    about=MethodInfo(**{name: getattr(INFO, name) for name in MethodInfo.model_fields}),
+    first_seen_at=AT,
+    screened=412,
+    queued=0,
+    live_workers=1,
+)
+DIFFERENCE = MethodDifference(about=DETECTOR, part="image_clip", one="version 4", other="version 5")
+MOVED = VerdictCount(one="inconclusive", other="bona_fide_supported", count=3)
+PAIR = MethodPair(
+    media_sha256=EXAMPLE_MEDIA_SHA256, kind="image", screening_id=EXAMPLE_ID, filename="portrait.jpg",
+    one_verdict="inconclusive", other_verdict="bona_fide_supported",
+    one_log10_lr={"image": -0.77}, other_log10_lr={"image": -1.07},
+)  # fmt: skip
+COMPARISON = MethodComparison(
+    one=EXAMPLE_DIGEST, other=EXAMPLE_MEDIA_SHA256, differences=(DIFFERENCE,), both=3, moved=3, only_one=409,
+    verdicts=(MOVED,), pairs=(PAIR,),
+)  # fmt: skip
 EXAMPLES: tuple[BaseModel, ...] = (
+    METHOD,
+    MethodList(methods=(METHOD,)),
+    DIFFERENCE,
+    MOVED,
+    PAIR,
+    COMPARISON,
+    Trial(of_method=EXAMPLE_DIGEST, most=200),
+    TrialQueued(queued=200),
     CASE,
     CaseList(cases=(CASE,)),
     NewCase(name="2026-117", notes="Portrait from a chat, sent on 1 November."),

@@ -302,7 +302,8 @@ class Screenings:
         )
         used = set(connection.execute(select(blob_uses.c.sha256).where(blob_uses.c.computation_id.in_(own))).scalars())
         connection.execute(blob_uses.delete().where(blob_uses.c.computation_id.in_(own)))
-        cleared = {"record_sha256": None, "thumbnail_sha256": None, "state": State.CANCELLED.value, "verdict": None}
+        cleared: dict[str, Any] = {"record_sha256": None, "thumbnail_sha256": None, "state": State.CANCELLED.value}
+        cleared |= {"verdict": None, "log10_lrs": {}}
         connection.execute(update(computations).where(computations.c.id.in_(own)).values(**cleared))
         fingerprints.forget(connection, media_sha256)
         return {media_sha256} | used

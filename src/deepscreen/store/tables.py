@@ -91,6 +91,7 @@ computations = Table(
     Column("thumbnail_sha256", SHA256),
     Column("kind", String(16)),  # kind and verdict repeat the record, to be searched by
     Column("verdict", String(32)),
+    Column("log10_lrs", JSON),  # by modality; repeats the record too, to compare methods by
     Column("stage_milliseconds", JSON),
     Column("error_type", String(100)),
     Column("error_message", Text),
@@ -182,6 +183,15 @@ workers = Table(
     Column("started_at", Float, nullable=False),
     Column("lease_expires_at", Float, nullable=False),
     Column("figures", Text),  # what it has measured so far, in Prometheus' text format
+)
+
+# What every method consisted of that ever had a worker: workers go, and results stay.
+methods = Table(
+    "methods",
+    metadata,
+    Column("digest", SHA256, primary_key=True),
+    Column("about", JSON, nullable=False),  # as the newest of its workers told it
+    Column("first_seen_at", Float, nullable=False),
 )
 
 audit_entries = Table(

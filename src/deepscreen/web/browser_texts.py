@@ -27,4 +27,5 @@ BROWSER_TEXTS: dict[str, str] = {
     "keyOnce": "The new key is shown only now. Keep it in a safe place:",
     "really": "Revoke this key? Whoever uses it is shut out at once.",
     "saved": "Saved.",
+    "trialQueued": "{count} files are being computed.",
 }

@@ -19,14 +19,26 @@ from deepscreen.web import (
     routes_inbox,
     routes_item,
     routes_login,
+    routes_methods,
     routes_service,
 )
 from deepscreen.web.page import render
 
+PAGES = (
+    assets,
+    routes_login,
+    routes_inbox,
+    routes_item,
+    routes_compare,
+    routes_cases,
+    routes_methods,
+    routes_service,
+)
+
 
 def install(app: FastAPI) -> None:
     """Adds the pages to *app*, an app of the HTTP API."""
-    for module in (assets, routes_login, routes_inbox, routes_item, routes_compare, routes_cases, routes_service):
+    for module in PAGES:
         app.include_router(module.router)
     for kind in (DeepscreenError, HTTPException, RequestValidationError):
         answer_clients = app.exception_handlers[kind]
