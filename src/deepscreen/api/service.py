@@ -40,6 +40,7 @@ from deepscreen.store.screenings import Item, KeyReused, NotThere, Screenings
 from deepscreen.store.sessions import Sessions
 from deepscreen.store.store import Store
 from deepscreen.store.timestamps import pending, stamp_pending
+from deepscreen.store.usage import UsageCounter
 from deepscreen.store.webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class Service:
             store.data_dir, lifetime_seconds=settings.upload_lifetime_hours * HOUR_SECONDS
         )
         self.room = Room(store, self.resumable)
+        self.usage = UsageCounter(store, retention_days=settings.retention_days)
         self._endings = Endings()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="desk-loader")
         self._loading = None if desk_factory is None else self._loader.submit(self._load, desk_factory)

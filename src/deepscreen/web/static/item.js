@@ -1,5 +1,5 @@
 // What can be done with an item: wait for it, take it back, screen it again, review it, delete it.
-import { ask, notice, part } from "./api.js";
+import { ask, fill, notice } from "./api.js";
 
 const item = document.getElementById("item");
 const path = `/v1/screenings/${item.dataset.id}`;
@@ -24,10 +24,7 @@ for (const button of document.querySelectorAll("[data-post]"))
   });
 
 const near = document.getElementById("near");
-if (near)
-  part(`/items/${item.dataset.id}/near`)
-    .then((found) => near.lastElementChild.replaceWith(found), (error) => (near.lastElementChild.textContent = error.message))
-    .finally(() => near.removeAttribute("aria-busy"));
+if (near) fill(near, `/items/${item.dataset.id}/near`);
 
 const review = document.getElementById("review");
 review?.addEventListener("input", () => {
