@@ -229,6 +229,7 @@ def reports(served: Served, ask: Ask, screening_id: str) -> None:
     ask(304, "GET", thumbnail, screening_id=screening_id, headers={"If-None-Match": whole.headers["etag"]})
     ask(416, "GET", thumbnail, screening_id=screening_id, headers={"Range": "bytes=99999999-"})
     ask(404, "GET", thumbnail)
+    ask(422, "GET", f"{ONE}/preview", screening_id=screening_id, params={"at": -1})
 
 
 def begin(ask: Ask, length: int) -> str:
