@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 from serving import build_fake_desk, serving
+from sqlalchemy import event
 from starlette.testclient import TestClient
 
+from deepscreen.api.app import create_app
 from deepscreen.api.service import Service
 from deepscreen.engine.about import method_info
 from deepscreen.engine.worker import Worker
 from deepscreen.settings import Settings, VerdictPolicy
+from deepscreen.store.database import Database
 from deepscreen.store.keys import Role, create_key
 from deepscreen.web import assets
 from deepscreen.web.pages import install
@@ -121,6 +124,41 @@ def test_error_is_a_page_for_people_and_a_problem_for_programs(pages: TestClient
     assert pages.get("/inbox/rows?before=nonsense").status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "title"),
+    [
+        (f"/items/{'0' * 32}", 404, "Eine solche Prüfung oder ein solches Beweismittel gibt es hier nicht"),
+        ("/nowhere", 404, "Nicht gefunden"),
+        ("/?kind=nonsense", 422, "Ein Parameter der Anfrage ist falsch"),
+    ],
+)
+def test_error_page_speaks_the_readers_language(pages: TestClient, path: str, status: int, title: str) -> None:
+    answer = pages.get(path, headers=BROWSER | {"Accept-Language": "de"})
+    assert answer.status_code == status
+    assert f"<h1>{title}</h1>" in answer.text
+    assert f"<title>{title} · Deepscreen</title>" in answer.text
+    assert '<p lang="en">' in answer.text, "what went wrong in detail is told in English, and marked so"
+
+
+def test_error_page_tells_when_to_come_back(own_settings: Settings) -> None:
+    with TestClient(create_app(own_settings, None, pages=install), base_url="http://localhost") as client:
+        answer = client.get("/service/detectors/image_clip", headers=BROWSER)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert "The detectors are still being loaded" in answer.text
+
+
+def test_error_of_the_service_is_logged_and_its_page_tells_nothing_of_its_inside(
+    pages: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    service: Service = pages.app.state.service  # type: ignore[attr-defined]
+    with monkeypatch.context() as patched:
+        patched.setattr(service.store.database, "_engine", Database("sqlite:////nowhere/at/all.db")._engine)
+        answer = pages.get("/review", headers=BROWSER)
+    assert answer.status_code == 503
+    assert "/nowhere" not in answer.text
+    assert "StoreUnavailable" in caplog.text
+
+
 def test_page_without_a_key_leads_to_the_login(own_settings: Settings) -> None:
     with serving(own_settings, pages=install) as client:
         database = client.app.state.service.store.database  # type: ignore[attr-defined]
@@ -198,3 +236,31 @@ def test_two_methods_are_compared_and_another_tried(own_settings: Settings, png:
         page = client.get(f"/service/methods?one={candidate}&other={todays}", headers=BROWSER).text
         assert "Screened by both: 1. Of these with another verdict: 0." in page
         assert client.get(f"/service/methods?one={'0' * 64}&other={todays}", headers=BROWSER).status_code == 404
+
+
+def test_lists_ask_the_database_as_often_for_one_item_as_for_many(own_settings: Settings, png: bytes) -> None:
+    """Nor does the number of cases matter, or of their entries in the audit log."""
+    with serving(own_settings, pages=install) as client:
+        service: Service = client.app.state.service  # type: ignore[attr-defined]
+        asked: list[str] = []
+        event.listen(service.store.database._engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+        case_id = client.post("/v1/cases", json={"name": "Mill"}).json()["id"]
+
+        def send(count: int) -> None:
+            for number in range(count):
+                client.post("/v1/cases", json={"name": f"{number}"})
+                files = {"file": ("a.png", png + bytes([number]))}
+                client.post("/v1/screenings", params={"case_id": case_id}, files=files)
+
+        def queries(path: str) -> int:
+            asked.clear()
+            assert client.get(path, headers=BROWSER).status_code == 200
+            return sum(query.startswith("SELECT") for query in asked)
+
+        paths = ("/", f"/cases/{case_id}", "/cases", "/review", "/inbox/rows")
+        send(1)
+        before = [queries(path) for path in paths]
+        send(4)
+        assert [queries(path) for path in paths] == before
+        page = client.get(f"/cases/{case_id}", headers=BROWSER).text
+        assert page.count("screening-created") == 5

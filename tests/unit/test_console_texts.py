@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from deepscreen.api import http_errors
+from deepscreen.api.http_errors import internal_problem
 from deepscreen.api.wire import NOTHING_OUT
 from deepscreen.engine import differences
+from deepscreen.errors import DeepscreenError
 from deepscreen.report.language import language_of
 from deepscreen.store.keys import Role
 from deepscreen.web import meaning, page, words
@@ -39,7 +42,17 @@ def texts_of_code() -> Iterator[str]:
     yield from (getattr(meaning, name) for name in constants)
     yield from (role.value for role in Role)
     yield from differences.KINDS
+    yield from (http_errors.title_of(kind) for kind in all_kinds(DeepscreenError))
+    yield from (internal_problem("").title, internal_problem("").detail, "Not Found", "Method Not Allowed")
     yield from ("valid", "expired", "revoked", NOTHING_OUT)
+
+
+def all_kinds(root: type[DeepscreenError]) -> Iterator[type[DeepscreenError]]:
+    """Every error that the program knows; their titles head the pages of errors."""
+    if root.__module__.startswith("deepscreen."):
+        yield root
+    for kind in root.__subclasses__():
+        yield from all_kinds(kind)
 
 
 TEXTS = sorted(set(texts_of_templates()) | set(texts_of_code()))
