@@ -23,6 +23,7 @@ class Screened:
     artefacts: Mapping[str, bytes]
     stage_seconds: Mapping[str, float]
     thumbnail_jpeg: bytes | None  # a small picture of the item for lists; not evidence, not in the record
+    fingerprints: Mapping[str, bytes] = field(default_factory=dict)  # by kind of stream, to find copies; no evidence
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class Bench:
     artefacts: dict[str, bytes] = field(default_factory=dict)
     stage_seconds: dict[str, float] = field(default_factory=dict)
     thumbnail: bytes | None = None
+    fingerprints: dict[str, bytes] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -53,7 +55,8 @@ class Bench:
 
     def screened(self, screening: Screening) -> Screened:
         """The record with all that has gathered."""
-        return Screened(screening, self.artefacts, self.stage_seconds, self.thumbnail)
+        found = {kind: content for kind, content in self.fingerprints.items() if content}
+        return Screened(screening, self.artefacts, self.stage_seconds, self.thumbnail, found)
 
 
 def write_artefacts(screened: Screened, folder: Path) -> None:

@@ -29,6 +29,7 @@ from deepscreen.evidence.exhibits import exhibits
 from deepscreen.evidence.render import thumbnail_jpeg
 from deepscreen.faces import Face, FaceLocator, FaceTracker
 from deepscreen.findings.finding import Finding
+from deepscreen.fingerprints.gathering import ClipFingerprint, SoundFingerprint, picture_fingerprint
 from deepscreen.media.intake import Intake, take_in
 from deepscreen.media.prefetch import prefetched
 from deepscreen.media.samples import Frame, MediaFacts, Pixels, SamplingPlan, Still
@@ -204,6 +205,8 @@ class ScreeningDesk:
         def conclude() -> ModalityResult:
             with bench.stage("render"):
                 bench.thumbnail = thumbnail_jpeg(still.pixels)
+            with bench.stage("fingerprint"):
+                bench.fingerprints["image"] = picture_fingerprint(still.pixels)
             result = self._conclude("image", outcomes, bench, pixels=still.pixels, duration_seconds=0.0)
             result = result.model_copy(update={"faces_px": tuple(_box(face) for face in faces)})
             return self._tested("image", result, sample, bench)
@@ -215,15 +218,18 @@ class ScreeningDesk:
         limits = self.settings.limits
         plan = SamplingPlan.over(duration, frames_per_second=limits.frames_per_second, max_frames=limits.max_frames)
 
-        def frames_at(times: Sequence[float]) -> Iterator[FrameSample]:
-            frames = self.decoder.frames(intake, SamplingPlan(tuple(times)))
-            return self._with_faces(prefetched(frames, ahead=FRAMES_AHEAD), bench)
+        fingerprint = ClipFingerprint(duration)
+
+        def frames_at(times: Sequence[float]) -> Iterator[Frame]:
+            return prefetched(self.decoder.frames(intake, SamplingPlan(tuple(times))), ahead=FRAMES_AHEAD)
 
         def sample() -> ClipSample:
-            return ClipSample(frames_at(plan.times_seconds), duration, closer=frames_at)
+            frames = self._with_faces(fingerprint.watched(frames_at(plan.times_seconds)), bench)
+            return ClipSample(frames, duration, closer=lambda times: self._with_faces(frames_at(times), bench))
 
         with bench.stage("detect"):
             outcomes = self._score("video", sample)
+        bench.fingerprints["video"] = fingerprint.content
 
         def conclude() -> ModalityResult:
             result = self._conclude("video", outcomes, bench, pixels=None, duration_seconds=duration)
@@ -233,9 +239,10 @@ class ScreeningDesk:
 
     def _detect_sound(self, intake: Intake, facts: MediaFacts, bench: Bench) -> Callable[[], ModalityResult]:
         stream, duration = facts.stream("audio"), facts.duration_seconds("audio")
+        fingerprint = SoundFingerprint()
 
         def sample() -> SoundSample:
-            blocks = bench.listened(self.decoder.sound(intake), duration)
+            blocks = fingerprint.watched(bench.listened(self.decoder.sound(intake), duration))
             return SoundSample(blocks, (stream.sample_rate_hz if stream else None) or 0)
 
         if stream is None:
@@ -246,6 +253,7 @@ class ScreeningDesk:
         else:
             with bench.stage("detect_sound"):
                 outcomes = self._score("audio", sample)
+            bench.fingerprints["audio"] = fingerprint.content
 
         def conclude() -> ModalityResult:
             result = self._conclude("audio", outcomes, bench, pixels=None, duration_seconds=duration)

@@ -125,6 +125,13 @@ def png(image: Image.Image | None = None) -> bytes:
     return file.getvalue()
 
 
+def jpeg(image: Image.Image) -> bytes:
+    """A picture as a JPEG file."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=70)
+    return file.getvalue()
+
+
 def turned(folder: Path, orientation: int = 6) -> bytes:
     """A JPEG that is stored lying down and shown upright by its EXIF orientation."""
     return save_oriented(folder / "turned.jpg", orientation).read_bytes()

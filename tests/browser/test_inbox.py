@@ -149,7 +149,7 @@ def test_first_view_is_light_and_soon_usable(page: Page) -> None:
 
 
 def test_no_page_has_a_serious_flaw_for_those_who_cannot_see_or_point(page: Page, phone: Page) -> None:
-    for path in ("/", "/review", "/cases", "/service", "/service/keys", "/login"):
+    for path in ("/", "/review", "/cases", "/service", "/service/keys", "/service/methods", "/login", "/nowhere"):
         page.goto(path)
         assert serious_flaws(page) == [], path
     phone.goto("/")

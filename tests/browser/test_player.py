@@ -133,6 +133,37 @@ def test_clip_has_no_serious_flaw(page: Page, phone: Page, uneven: str) -> None:
     assert phone.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_clip_that_the_browser_cannot_play_is_seen_frame_by_frame(page: Page, console: Console, tmp_path: Path) -> None:
+    """MPEG-4 Part 2 in AVI, 25 frames a second: frames are decoded by the service, in the same clock and lanes."""
+    clip = save_clip(tmp_path / "old.avi", "avi", seconds=1.0, size=(128, 96))
+    page.goto(f"/items/{console.item('old.avi', clip.read_bytes())}")
+    expect(page.locator(".viewer-note")).to_contain_text("frames are decoded for it")
+    expect(page.locator(".still")).to_have_js_property("naturalWidth", 128)
+
+    def frame_seen() -> int:
+        grey = page.evaluate(GREY_ON_SCREEN.replace('"video"', '".still"'))
+        return min(range(25), key=lambda k: abs(level_of(k) - grey))
+
+    seen = [frame_seen()]
+    for step in (1, 1, 1, -1):
+        page.evaluate(f"document.querySelector('.viewer').viewer.step({step})")
+        seen.append(frame_seen())
+    assert seen == [0, 1, 2, 3, 2]
+    page.locator(".chapter[data-layer]").click()
+    expect(page.locator(".screen .over")).to_be_visible()
+    still, heat = page.locator(".still").bounding_box(), page.locator(".over .heat").bounding_box()
+    assert still
+    assert heat
+    assert all(abs(still[side] - heat[side]) <= 1 for side in ("x", "y", "width", "height"))
+    assert page.evaluate(CURSOR) == pytest.approx(frame_seen() * 0.04, abs=0.001)
+    page.get_by_role("button", name="Play").click()
+    expect(page.locator(".lanes")).to_have_attribute("aria-valuenow", "0.960")
+    expect(page.get_by_role("button", name="Play")).to_contain_text("▶")  # at the end it stops
+    assert frame_seen() == 24
+    assert serious_flaws(page) == []
+    page.screenshot(path=SCREENSHOTS / "stills.png")
+
+
 def test_two_clips_run_on_one_clock(page: Page, console: Console, uneven: str, tmp_path: Path) -> None:
     other = console.item("even.webm", save_clip(tmp_path / "even.webm", "webm", seconds=1.8).read_bytes())
     page.goto(f"/items/{uneven}/compare/{other}")

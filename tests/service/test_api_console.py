@@ -6,15 +6,22 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from serving import serving
 from starlette.testclient import TestClient
 
-from deepscreen.api import routes_events
+from deepscreen.api import previews, routes_events
+from deepscreen.api.auth import LOCAL_CALLER
+from deepscreen.api.envelopes import record_of
+from deepscreen.api.previews import Previews
 from deepscreen.bundle.verify import verify
 from deepscreen.settings import Settings
+from media_factory import level_of, save_clip
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +115,51 @@ def test_keys_are_made_listed_and_revoked_and_the_first_one_closes_the_door(own_
         assert client.delete(f"/v1/keys/{other['id']}", headers=headers).status_code == 204
         assert client.delete(f"/v1/keys/{other['id']}", headers=headers).status_code == 404
         assert client.get("/info", headers={"Authorization": f"Bearer {other['token']}"}).status_code == 401
+
+
+def grey_of(jpeg: bytes) -> float:
+    return float(np.asarray(Image.open(io.BytesIO(jpeg)).convert("L")).mean())
+
+
+def test_preview_of_a_clip_is_the_frame_of_that_time(client: TestClient, tmp_path: Path) -> None:
+    """At 25 frames a second, in what browsers do not play; frame k is grey level_of(k)."""
+    clip = save_clip(tmp_path / "old.avi", "avi", seconds=2.0, codec="mpeg4").read_bytes()
+    item = sent(client, clip, "old.avi")
+    for at, frame in ((0.0, 0), (0.1, 2), (1.0, 25), (0.44, 11), (1.999, 49), (77.0, 49)):
+        answer = client.get(f"/v1/screenings/{item}/preview", params={"at": at})
+        start, end = (float(answer.headers[f"frame-{which}-seconds"]) for which in ("start", "end"))
+        assert start == pytest.approx(frame * 0.04, abs=1e-4)
+        assert end == pytest.approx(start + 0.04, abs=1e-4) or frame == 49
+        assert grey_of(answer.content) == pytest.approx(level_of(frame), abs=4)
+    entries = client.get(f"/v1/audit?subject={item}").json()["entries"]
+    assert [entry["act"] for entry in entries].count("original-downloaded") == 1
+    assert client.get(f"/v1/screenings/{item}/preview?at=-1").status_code == 422
+
+
+def test_frames_that_follow_are_there_without_another_reading(client: TestClient, gif: bytes) -> None:
+    service = client.app.state.service  # type: ignore[attr-defined]
+    item = sent(client, gif, "moving.gif")
+    media = record_of(service.screenings.get(item, LOCAL_CALLER), service.store.blobs)[1].media
+    assert service.previews.kept_frame(media, 0.3) is None
+    client.get(f"/v1/screenings/{item}/preview?at=0.3")
+    assert service.previews.kept_frame(media, 0.3).start_seconds == pytest.approx(0.2)
+    assert service.previews.kept_frame(media, 0.5).start_seconds == pytest.approx(0.4)
+    assert service.previews.kept_frame(media, 0.1) is None
+
+
+def test_kept_frames_take_no_more_room_than_they_may_and_an_idle_decoder_ends(
+    client: TestClient, gif: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = client.app.state.service  # type: ignore[attr-defined]
+    item = sent(client, gif, "moving.gif")
+    media = record_of(service.screenings.get(item, LOCAL_CALLER), service.store.blobs)[1].media
+    with closing(Previews(service.store.blobs, service.settings.limits, scratch=service.scratch)) as shown:
+        monkeypatch.setattr(previews, "KEPT_BYTES", 2 * len(shown.frame(media, 0.0).jpeg))
+        shown.frame(media, 1.0)
+        assert 1 <= len(shown._kept) <= 2
+        shown.rest()
+        assert shown._decoder is not None
+        monkeypatch.setattr(previews, "IDLE_SECONDS", -1.0)
+        shown.rest()
+        assert shown._decoder is None
+        assert shown.frame(media, 1.0).start_seconds == pytest.approx(1.0)

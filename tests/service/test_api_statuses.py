@@ -31,7 +31,9 @@ DOCUMENTED = {
 }
 NOBODY = "0" * 32
 IDS = dict.fromkeys(("screening_id", "case_id", "key_id", "upload_id", "webhook_id", "entry_id", "name"), NOBODY) | {
-    "sha256": 2 * NOBODY
+    "sha256": 2 * NOBODY,
+    "method_digest": 2 * NOBODY,
+    "other_digest": 2 * NOBODY,
 }
 TUS = {"Tus-Resumable": "1.0.0"}
 CHUNK = TUS | {"Content-Type": "application/offset+octet-stream"}
@@ -39,6 +41,7 @@ STALL_SECONDS = 0.5
 ONE, FILES = "/v1/screenings/{screening_id}", "/v1/screenings/{screening_id}/files/{sha256}"
 BUNDLE = "/v1/cases/{case_id}/bundle"
 MISUSE, MISUSE_ONE = "/v1/misuse", "/v1/misuse/{entry_id}"
+AGAINST, TRIAL = "/v1/methods/{method_digest}/against/{other_digest}", "/v1/methods/{method_digest}/trial"
 UPLOAD, MEMBER = "/v1/uploads/{upload_id}", "/v1/cases/{case_id}/members/{key_id}"
 Ask = Callable[..., httpx.Response]
 
@@ -89,6 +92,7 @@ def test_every_documented_status_is_reached(
         files_of(ask, screening_id)
         cases_and_webhooks(served, ask)
         keys(ask)
+        methods(served, ask)
         with monkeypatch.context() as patch:
             patch.setattr(routes_events, "STREAM_SECONDS", STALL_SECONDS)
             ask(200, "GET", "/v1/events")
@@ -147,6 +151,8 @@ def screenings(ask: Ask, png: bytes) -> str:
         ask(404, "POST", f"{ONE}/{act}")
     assert "done" in ask(200, "GET", f"{ONE}/events", screening_id=screening_id).text.splitlines()[-2]
     ask(404, "GET", f"{ONE}/events")
+    ask(200, "GET", f"{ONE}/near-duplicates", screening_id=screening_id)
+    ask(404, "GET", f"{ONE}/near-duplicates")
     return screening_id
 
 
@@ -192,6 +198,21 @@ def keys(ask: Ask) -> None:
     ask(404, "DELETE", "/v1/keys/{key_id}")
 
 
+def methods(served: Served, ask: Ask) -> None:
+    """A method that a worker told of and that has none any more cannot be tried."""
+    queue = served.app.state.service.queue
+    queue.renew("gone", "e" * 64, {})
+    queue.leave("gone")
+    known = [method["method_digest"] for method in ask(200, "GET", "/v1/methods").json()["methods"]]
+    todays = next(digest for digest in known if digest != "e" * 64)
+    ask(200, "GET", AGAINST, method_digest=todays, other_digest="e" * 64)
+    ask(404, "GET", AGAINST)
+    ask(202, "POST", TRIAL, method_digest=todays, json={"of_method": "e" * 64})
+    ask(503, "POST", TRIAL, method_digest="e" * 64, json={"of_method": todays})
+    ask(404, "POST", TRIAL, json={"of_method": todays})
+    ask(422, "POST", TRIAL, method_digest=todays, json={"of_method": "x"})
+
+
 def reports(served: Served, ask: Ask, screening_id: str) -> None:
     """Reports, bundles and previews, which take a place each; and the small picture."""
     case_id, thumbnail = ask(200, "GET", "/v1/cases").json()["cases"][0]["id"], f"{ONE}/thumbnail"
@@ -211,6 +232,7 @@ def reports(served: Served, ask: Ask, screening_id: str) -> None:
     ask(304, "GET", thumbnail, screening_id=screening_id, headers={"If-None-Match": whole.headers["etag"]})
     ask(416, "GET", thumbnail, screening_id=screening_id, headers={"Range": "bytes=99999999-"})
     ask(404, "GET", thumbnail)
+    ask(422, "GET", f"{ONE}/preview", screening_id=screening_id, params={"at": -1})
 
 
 def misuse_register(served: Served, ask: Ask, screening_id: str) -> None:

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from deepscreen.api import http_errors
+from deepscreen.api.http_errors import internal_problem
 from deepscreen.api.wire import NOTHING_OUT
+from deepscreen.engine import differences
+from deepscreen.errors import DeepscreenError
 from deepscreen.report.language import language_of
 from deepscreen.store.keys import Role
 from deepscreen.web import meaning, page, register_words, words
@@ -28,6 +32,7 @@ def texts_of_code() -> Iterator[str]:
     yield from BROWSER_TEXTS.values()
     yield from words.OUTCOME_WORDS.values()
     yield from words.KIND_WORDS.values()
+    yield from words.ALIKE_WORDS.values()
     yield from meaning.KINDS.values()
     yield from meaning.SAID.values()
     yield from meaning.WHY_ABSENT.values()
@@ -36,10 +41,21 @@ def texts_of_code() -> Iterator[str]:
     constants = ("FOR_NONE", "FOR_SPOOF", "FOR_BONA_FIDE", "EITHER_SIDE", "ONE_SIDE", "AT_LIMIT", "COUNTED", "FORCED")
     yield from (getattr(meaning, name) for name in constants)
     yield from (role.value for role in Role)
+    yield from differences.KINDS
+    yield from (http_errors.title_of(kind) for kind in all_kinds(DeepscreenError))
+    yield from (internal_problem("").title, internal_problem("").detail, "Not Found", "Method Not Allowed")
     yield from ("valid", "expired", "revoked", NOTHING_OUT)
     yield from register_words.TOOL_KIND_WORDS.values()
     yield from register_words.MISUSE_WORDS.values()
     yield from register_words.STATUS_WORDS.values()
+
+
+def all_kinds(root: type[DeepscreenError]) -> Iterator[type[DeepscreenError]]:
+    """Every error that the program knows; their titles head the pages of errors."""
+    if root.__module__.startswith("deepscreen."):
+        yield root
+    for kind in root.__subclasses__():
+        yield from all_kinds(kind)
 
 
 TEXTS = sorted(set(texts_of_templates()) | set(texts_of_code()))

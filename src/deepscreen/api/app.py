@@ -21,6 +21,7 @@ from deepscreen.api import (
     routes_events,
     routes_files,
     routes_keys,
+    routes_methods,
     routes_misuse,
     routes_misuse_exchange,
     routes_preview,
@@ -131,6 +132,7 @@ def create_app(
     app.include_router(routes_session.router)
     app.include_router(routes_keys.router)
     app.include_router(routes_webhooks.router)
+    app.include_router(routes_methods.router)
     app.include_router(routes_service.router)
     app.add_middleware(RequestShell, names=(settings.host, *settings.public_names), behind_tls=settings.behind_tls)
     http_errors.install(app)

@@ -30,10 +30,11 @@ from deepscreen.api.http_errors import (
 )
 from deepscreen.api.paging import position_of, token_of
 from deepscreen.api.service import Service
-from deepscreen.api.wire import DeletionCertificate, ReviewRequest, ScreeningEnvelope, ScreeningPage
+from deepscreen.api.wire import DeletionCertificate, NearDuplicates, ReviewRequest, ScreeningEnvelope, ScreeningPage
 from deepscreen.record import Verdict
 from deepscreen.store import acts, audit
 from deepscreen.store.computations import State
+from deepscreen.store.duplicates import near_duplicates
 from deepscreen.store.keys import Caller
 from deepscreen.store.reviews import AlreadyReviewed, OwnWork, review
 from deepscreen.store.screenings import Filters, Item
@@ -209,6 +210,24 @@ def review_screening(
     except AlreadyReviewed:
         raise ResultFinal("this result was reviewed; it is final") from None
     return envelope(item, service.store)
+
+
+@router.get(
+    "/v1/screenings/{screening_id}/near-duplicates",
+    summary="Copies of its file in the same case",
+    responses=documented(HTTPStatus.NOT_FOUND),
+)
+def read_near_duplicates(screening_id: str, service: ServiceDep, caller: Anyone) -> NearDuplicates:
+    """Finds what was re-encoded, scaled or lightly changed. A screening of no case is compared with those of its sender
+    that belong to none; nothing of other cases is told. That it is a copy says nothing of whether it is authentic."""
+    cluster = near_duplicates(service.store.database, service.get_done(screening_id, caller), caller)
+    return NearDuplicates.model_validate(
+        {
+            "items": [{"screening": summary(found.item), "kinds": found.kinds} for found in cluster.others],
+            "compared": cluster.kinds_compared,
+            "is_whole": cluster.is_whole,
+        }
+    )
 
 
 @router.get(

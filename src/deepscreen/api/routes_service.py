@@ -41,9 +41,7 @@ def read_info(service: ServiceDep, _: Anyone) -> ServiceInfo:
         max_waiting=settings.max_waiting,
     )
     return ServiceInfo(
-        **dict(method),
-        limits=settings.limits,
-        policy=settings.policy,
+        **{**dict(method), "limits": settings.limits, "policy": settings.policy},
         places=places,
         timestamps_pending=service.pending_stamps(),
         outgoing_connections=outgoing_statement(settings),

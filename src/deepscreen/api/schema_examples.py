@@ -17,6 +17,13 @@ from deepscreen.api.wire import (
     Health,
     KeyInfo,
     KeyList,
+    MethodComparison,
+    MethodDifference,
+    MethodList,
+    MethodPair,
+    MethodSummary,
+    NearDuplicateInfo,
+    NearDuplicates,
     NewCase,
     NewKey,
     NewWebhook,
@@ -26,6 +33,9 @@ from deepscreen.api.wire import (
     ScreeningSummary,
     ServiceInfo,
     SessionInfo,
+    Trial,
+    TrialQueued,
+    VerdictCount,
     WebhookInfo,
     WebhookList,
     WebhookSecret,
@@ -38,7 +48,8 @@ from deepscreen.api.wire_misuse import (
     MisusePage,
     NewMisuse,
 )
-from deepscreen.engine.about import DetectorInfo, WeightInfo
+from deepscreen.engine.about import DetectorInfo, MethodInfo, WeightInfo
+from deepscreen.engine.differences import DETECTOR
 from deepscreen.record import Verdict
 from deepscreen.register.entry import Misuse, Statement, Status, Tlp, ToolKind
 from deepscreen.settings import Limits, VerdictPolicy
@@ -77,6 +88,7 @@ SUMMARY = ScreeningSummary(
     method_digest=EXAMPLE_DIGEST,
     href=f"/v1/screenings/{EXAMPLE_ID}",
 )
+COPY = NearDuplicateInfo(screening=SUMMARY, kinds=("image",))
 ENTRY = Entry(
     seq=1,
     at=AT.isoformat(timespec="microseconds"),
@@ -134,12 +146,41 @@ INFO = ServiceInfo(
     outgoing_connections=NOTHING_OUT,
     timestamps_pending=None,
 )
+METHOD = MethodSummary(
+    method_digest=EXAMPLE_DIGEST,
+    about=MethodInfo(**{name: getattr(INFO, name) for name in MethodInfo.model_fields}),
+    first_seen_at=AT,
+    screened=412,
+    queued=0,
+    live_workers=1,
+)
+DIFFERENCE = MethodDifference(about=DETECTOR, part="image_clip", one="version 4", other="version 5")
+MOVED = VerdictCount(one="inconclusive", other="bona_fide_supported", count=3)
+PAIR = MethodPair(
+    media_sha256=EXAMPLE_MEDIA_SHA256, kind="image", screening_id=EXAMPLE_ID, filename="portrait.jpg",
+    one_verdict="inconclusive", other_verdict="bona_fide_supported",
+    one_log10_lr={"image": -0.77}, other_log10_lr={"image": -1.07},
+)  # fmt: skip
+COMPARISON = MethodComparison(
+    one=EXAMPLE_DIGEST, other=EXAMPLE_MEDIA_SHA256, differences=(DIFFERENCE,), both=3, moved=3, only_one=409,
+    verdicts=(MOVED,), pairs=(PAIR,),
+)  # fmt: skip
 EXAMPLES: tuple[BaseModel, ...] = (
+    METHOD,
+    MethodList(methods=(METHOD,)),
+    DIFFERENCE,
+    MOVED,
+    PAIR,
+    COMPARISON,
+    Trial(of_method=EXAMPLE_DIGEST, most=200),
+    TrialQueued(queued=200),
     CASE,
     CaseList(cases=(CASE,)),
     NewCase(name="2026-117", notes="Portrait from a chat, sent on 1 November."),
     SUMMARY,
     ScreeningPage(items=(SUMMARY,), next=None),
+    COPY,
+    NearDuplicates(items=(COPY,), compared=("image",), is_whole=True),
     example_envelope(),
     ReviewRequest(decision=Decision.OVERRIDE, verdict=Verdict.INCONCLUSIVE, reason="A screenshot of a screenshot."),
     DeletionCertificate(

@@ -19,6 +19,8 @@ from deepscreen.api.data_folder import UploadFolder
 from deepscreen.api.endings import Endings
 from deepscreen.api.http_errors import IdempotencyKeyReused, NoSuchResult, NotReady
 from deepscreen.api.identity import TokenReader
+from deepscreen.api.looked import Looked
+from deepscreen.api.previews import Previews
 from deepscreen.api.resumable import PartialUpload, ResumableUploads
 from deepscreen.api.room import Room
 from deepscreen.api.uploads import receive_upload
@@ -41,6 +43,7 @@ from deepscreen.store.screenings import Item, KeyReused, NotThere, Screenings
 from deepscreen.store.sessions import Sessions
 from deepscreen.store.store import Store
 from deepscreen.store.timestamps import pending, stamp_pending
+from deepscreen.store.usage import UsageCounter
 from deepscreen.store.webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
@@ -87,6 +90,9 @@ class Service:
             store.data_dir, lifetime_seconds=settings.upload_lifetime_hours * HOUR_SECONDS
         )
         self.room = Room(store, self.resumable)
+        self.usage = UsageCounter(store, retention_days=settings.retention_days)
+        self.previews = Previews(store.blobs, settings.limits, scratch=self.scratch)
+        self.looked = Looked()
         self._endings = Endings()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="desk-loader")
         self._loading = None if desk_factory is None else self._loader.submit(self._load, desk_factory)
@@ -229,9 +235,10 @@ class Service:
                     logger.exception("housekeeping goes on after an error that nobody foresaw")
 
     async def remove_expired(self) -> None:
-        """Removes abandoned uploads now and then, until it is cancelled."""
+        """Removes abandoned uploads, and ends an idle decoder, now and then, until it is cancelled."""
         while True:
             try:
+                await asyncio.to_thread(self.previews.rest)
                 await asyncio.to_thread(self.resumable.remove_expired)
             except OSError as error:
                 logger.warning("abandoned uploads could not be removed: %s", error)
@@ -244,6 +251,7 @@ class Service:
             desk, worker = self._loading.result()
             worker.stop()
             desk.close()
+        self.previews.close()
         self._checkpoint()
 
     def _checkpoint(self) -> None:

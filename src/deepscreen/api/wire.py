@@ -224,6 +224,26 @@ class ScreeningPage(_Wire):
     next: str | None = Field(description="Value of `before` for the next page; none on the last.")
 
 
+class NearDuplicateInfo(_Wire):
+    """A screening of a copy."""
+
+    screening: ScreeningSummary
+    kinds: tuple[Literal["image", "video", "audio"], ...] = Field(
+        description="Of which streams the fingerprints are near; none where the file is the very same."
+    )
+
+
+class NearDuplicates(_Wire):
+    """What is a copy of a screening's file in another coding, among what the caller may see of the same case."""
+
+    items: tuple[NearDuplicateInfo, ...] = Field(description="The newest first, 50 at most; each is near one other.")
+    compared: tuple[Literal["image", "video", "audio"], ...] = Field(
+        description="The streams that have a fingerprint; none of a plain picture, of silence, or of what was screened "
+        "before fingerprints were kept."
+    )
+    is_whole: bool = Field(description="False: the case holds more than is compared or listed.")
+
+
 class DeletionCertificate(_Wire):
     """What a deletion left: the audit entry that says who removed what, when and why."""
 
@@ -231,6 +251,79 @@ class DeletionCertificate(_Wire):
     original_removed: bool = Field(description="False: other screenings refer to it, or it is removed later.")
     audit_entry: Entry
     audit_entry_sha256: str
+
+
+class MethodSummary(_Wire):
+    """A method, by its digest."""
+
+    method_digest: str
+    about: MethodInfo | None = Field(description="What it consists of; null where that was not kept.")
+    first_seen_at: datetime | None
+    screened: int = Field(description="Files that have a result by it.")
+    queued: int
+    live_workers: int
+
+
+class MethodList(_Wire):
+    """Methods, those first that were seen last."""
+
+    methods: tuple[MethodSummary, ...]
+
+
+class MethodDifference(_Wire):
+    """A part that two methods do not share."""
+
+    about: str = Field(description="What kind of part: detector, weights, threshold, ...")
+    part: str
+    one: str | None = Field(description="As it is in the first; null where that has none.")
+    other: str | None
+
+
+class VerdictCount(_Wire):
+    """How many files have this verdict by the one method, and that by the other."""
+
+    one: str
+    other: str
+    count: int
+
+
+class MethodPair(_Wire):
+    """A file that both methods screened."""
+
+    media_sha256: str
+    kind: str | None
+    screening_id: str = Field(description="The newest screening of it.")
+    filename: str | None
+    one_verdict: str
+    other_verdict: str
+    one_log10_lr: dict[str, float] = Field(description="By modality; none where nothing was calibrated.")
+    other_log10_lr: dict[str, float]
+
+
+class MethodComparison(_Wire):
+    """How results moved from one method to another."""
+
+    one: str
+    other: str
+    differences: tuple[MethodDifference, ...] | None = Field(description="Null where it is not known of both.")
+    both: int = Field(description="Files that both screened.")
+    moved: int = Field(description="Of these, those whose verdict is another.")
+    only_one: int = Field(description="Files that only the first screened.")
+    verdicts: tuple[VerdictCount, ...]
+    pairs: tuple[MethodPair, ...] = Field(description="Those that moved first, then the newest; 1000 at most.")
+
+
+class Trial(_Wire):
+    """What shall be computed to compare."""
+
+    of_method: str = Field(pattern="^[0-9a-f]{64}$", description="Digest of the method whose files they are.")
+    most: int = Field(200, ge=1, le=10_000, description="How many files at most, the newest.")
+
+
+class TrialQueued(_Wire):
+    """What was queued."""
+
+    queued: int
 
 
 class AuditPage(_Wire):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from deepscreen.media.isolation import IsolationKind, isolation
-from deepscreen.record import SCHEMA_VERSION
-from deepscreen.settings import Profile
+from deepscreen.record import SCHEMA_VERSION, LabCalibrationUsed
+from deepscreen.settings import Limits, Profile, VerdictPolicy
 
 if TYPE_CHECKING:  # what a worker tells is read by those that load no network: the client
     from deepscreen.screening import ScreeningDesk
@@ -47,6 +47,11 @@ class MethodInfo(_Told):
     profile: Profile = Field(description="thorough: what is decided is re-encoded at three levels.")
     weights: tuple[WeightInfo, ...]
     detectors: tuple[DetectorInfo, ...]
+    lab_calibration: LabCalibrationUsed | None = Field(
+        None, description="Null where the shipped calibrations are used."
+    )
+    limits: Limits | None = Field(None, description="Null where a worker of an earlier version told it.")
+    policy: VerdictPolicy | None = Field(None, description="Null where a worker of an earlier version told it.")
     decoder_isolation: IsolationKind | Literal["unknown"] = Field(
         "unknown",
         description="What stands around the decoders: bubblewrap (no network, no files), namespaces (no network), or "
@@ -73,6 +78,9 @@ def method_info(desk: ScreeningDesk) -> MethodInfo:
             DetectorInfo(name=c.name, modality=c.modality, version=c.version, weights=c.weights, summary=c.summary)
             for c in desk.cards
         ),
+        lab_calibration=known_by.lab_calibration,
+        limits=desk.settings.limits,
+        policy=desk.settings.policy,
         decoder_isolation=shut_in.kind,
         decoder_syscall_filter=shut_in.has_syscall_filter,
     )

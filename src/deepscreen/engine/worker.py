@@ -183,8 +183,14 @@ class Worker:
             thumbnail_sha256=sha256_of(thumbnail) if thumbnail else None,
             kind=screened.screening.media.kind,
             verdict=screened.screening.overall.verdict,
+            log10_lrs={
+                modality: result.log10_lr
+                for modality, result in screened.screening.modalities.items()
+                if result.log10_lr is not None
+            },
             blobs=frozenset(contents),
             stage_milliseconds={name: round(1000 * took, 1) for name, took in screened.stage_seconds.items()},
+            fingerprints=screened.fingerprints,
         )
 
     def _persist(self, write: Callable[[], object]) -> object:

@@ -6,9 +6,8 @@ No figure is typed by hand: a report is what ``deepscreen fit`` wrote, and every
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from deepscreen.detectors.contract import DetectorCard
 from deepscreen.report.further_figures import further_tables
 from deepscreen.weights.manifest import WeightsRow
 
@@ -27,7 +26,20 @@ Report = Mapping[str, Any]
 Figures = Mapping[str, Any]
 
 
-def detector_page(card: DetectorCard, rows: Sequence[WeightsRow], report: Report, further: Mapping[str, Report]) -> str:
+class Described(Protocol):
+    """A detector as its page names it: its card, or what a service tells of it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def modality(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+
+
+def detector_page(card: Described, rows: Sequence[WeightsRow], report: Report, further: Mapping[str, Report]) -> str:
     """The page of one detector. ``rows``: the manifest's rows that it loads; ``report``: see ``training``; ``further``:
     reports of other commands, see ``further_figures``."""
     return _page(

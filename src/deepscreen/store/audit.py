@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from deepscreen.errors import ConfigError
 from deepscreen.store.acts import CHECKPOINT_TIMESTAMPED
@@ -100,6 +100,13 @@ def entries(
     if subject is not None:
         query = query.where(audit_entries.c.subject == subject)
     return [Entry.model_validate_json(body) for body in connection.execute(query).scalars()]
+
+
+def newest_entries(connection: Connection, subjects: Select[Any], *, limit: int) -> list[Entry]:
+    """The newest entries about any of *subjects*, a query that gives their ids, in order."""
+    query = select(audit_entries.c.body).where(audit_entries.c.subject.in_(subjects))
+    bodies = connection.execute(query.order_by(audit_entries.c.seq.desc()).limit(limit)).scalars().all()
+    return [Entry.model_validate_json(body) for body in reversed(bodies)]
 
 
 class Signer:

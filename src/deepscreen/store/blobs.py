@@ -153,6 +153,17 @@ class BlobStore:
             if SHA256_PATTERN.fullmatch(sha256) and _written_at(info) < latest:
                 yield sha256
 
+    def size(self) -> tuple[int, int]:
+        """How many blobs there are, and their bytes as they lie there; all are listed for it."""
+        self._check_mounted()
+        with _told_as_store_errors():
+            found = self._fs.find(self._root, detail=True)
+        names = (path.rpartition("/")[2].removesuffix(SEALED) for path in found)
+        sizes = [
+            info["size"] for name, info in zip(names, found.values(), strict=True) if SHA256_PATTERN.fullmatch(name)
+        ]
+        return len(sizes), sum(sizes)
+
     def clear_unfinished(self) -> None:
         """Removes what writers that died a day ago left half done; object stores do that themselves."""
         if not self._is_local:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, insert, literal, select, union_all, update
 
 from deepscreen.store import audit
 from deepscreen.store.acts import CASE_CHANGED, CASE_CREATED
 from deepscreen.store.database import Database
 from deepscreen.store.keys import Caller
 from deepscreen.store.screenings import NotThere
-from deepscreen.store.tables import api_keys, case_members, cases
+from deepscreen.store.tables import api_keys, case_members, cases, screenings
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,26 @@ class Cases:
             row = connection.execute(self._seen_by(caller).where(cases.c.id == case_id)).first()
             if row is None:
                 raise NotThere
-            return _case(connection, row)
+            return _cases(connection, [row])[0]
 
     def seen_by(self, caller: Caller, *, limit: int) -> list[Case]:
         """The cases that the caller may see, the newest first."""
         query = self._seen_by(caller).order_by(cases.c.created_at.desc(), cases.c.id).limit(limit)
         with self._database.read() as connection:
-            return [_case(connection, row) for row in connection.execute(query).all()]
+            return _cases(connection, connection.execute(query).all())
+
+    def names(self, caller: Caller, case_ids: Collection[str]) -> dict[str, str]:
+        """The names of those of the cases that the caller may see, by id."""
+        query = self._seen_by(caller).where(cases.c.id.in_(case_ids))
+        with self._database.read() as connection:
+            return {row.id: row.name for row in connection.execute(query)} if case_ids else {}
+
+    def log(self, case_id: str, caller: Caller, *, limit: int) -> list[audit.Entry]:
+        """The newest entries of the audit log about the case, and about every item that is or was in it, in order."""
+        self.get(case_id, caller)
+        subjects = union_all(select(literal(case_id)), select(screenings.c.id).where(screenings.c.case_id == case_id))
+        with self._database.read() as connection:
+            return audit.newest_entries(connection, select(subjects.subquery()), limit=limit)
 
     def change(self, case_id: str, caller: Caller, *, name: str | None, notes: str | None, closed: bool | None) -> Case:
         """Changes what is given. A closed case takes no new items; it can be opened again."""
@@ -106,7 +120,15 @@ class Cases:
         audit.append(self._database, connection, actor=caller.id, act=act, subject=case_id, details=details)
 
 
-def _case(connection: Connection, row: Row[Any]) -> Case:
-    members = select(case_members.c.key_id).where(case_members.c.case_id == row.id).order_by(case_members.c.key_id)
-    found = tuple(connection.execute(members).scalars())
-    return Case(row.id, row.name, row.notes, row.created_at, row.created_by, row.closed_at, found)
+def _cases(connection: Connection, rows: Sequence[Row[Any]]) -> list[Case]:
+    """Cases with their members, of which one query tells all."""
+    query = select(case_members).where(case_members.c.case_id.in_([row.id for row in rows]))
+    members: dict[str, list[str]] = {}
+    for member in connection.execute(query.order_by(case_members.c.key_id)) if rows else ():
+        members.setdefault(member.case_id, []).append(member.key_id)
+    return [
+        Case(
+            row.id, row.name, row.notes, row.created_at, row.created_by, row.closed_at, tuple(members.get(row.id, ()))
+        )
+        for row in rows
+    ]  # fmt: skip

@@ -17,11 +17,12 @@ import rfc8785
 from sqlalchemy import Connection, Row, delete, exists, func, insert, or_, select, update
 
 from deepscreen.errors import WorkerDied
-from deepscreen.store import audit
+from deepscreen.store import audit, fingerprints
 from deepscreen.store.acts import COMPUTATION_ENDED
 from deepscreen.store.database import Database
-from deepscreen.store.tables import blob_uses, computations, screenings, workers
+from deepscreen.store.tables import blob_uses, computations, methods, screenings, workers
 
+METHODS_LOCK = 0x6D657468  # held while a method is written down: its workers may sign on at the same moment
 EVIDENCE_LOCK = 0x65766964  # held while references to blobs are added or taken away
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 1.0, 60.0
 NO_LEASE: dict[str, Any] = {"lease_holder": None, "lease_token": None, "lease_expires_at": None}
@@ -66,8 +67,10 @@ class Outcome:
     thumbnail_sha256: str | None = None
     kind: str | None = None
     verdict: str | None = None
+    log10_lrs: Mapping[str, float] | None = None  # by modality
     blobs: frozenset[str] = frozenset()
     stage_milliseconds: Mapping[str, float] | None = None
+    fingerprints: Mapping[str, bytes] | None = None  # of the content, by kind
     error_type: str | None = None
     error_message: str | None = None
 
@@ -155,6 +158,7 @@ class Queue:
                 "thumbnail_sha256": outcome.thumbnail_sha256,
                 "kind": outcome.kind,
                 "verdict": outcome.verdict,
+                "log10_lrs": dict(outcome.log10_lrs or {}),
                 "stage_milliseconds": dict(outcome.stage_milliseconds or {}),
                 "error_type": outcome.error_type,
                 # It may quote the file; Postgres keeps no text with this character.
@@ -162,7 +166,9 @@ class Queue:
             }
             if connection.execute(self._held(claim).values(**values, **NO_LEASE)).rowcount == 0:
                 return End.LOST
-            if outcome.state is not State.DONE:
+            if outcome.state is State.DONE:
+                fingerprints.keep(connection, claim.media_sha256, outcome.fingerprints or {})
+            else:
                 _forget_uses(connection, claim.id)
             self._log_end(connection, claim.id, outcome, actor=f"worker:{worker}")
         return End.WRITTEN if is_wanted else End.UNWANTED
@@ -183,6 +189,7 @@ class Queue:
             if connection.execute(alive).rowcount == 0:
                 row = {"id": worker, "method_digest": method_digest, "about": dict(about), "started_at": now}
                 connection.execute(insert(workers).values(**row, figures=figures, **lease))
+                self._remember(connection, method_digest, about)
             held = (computations.c.lease_holder == worker) & (computations.c.state == State.RUNNING.value)
             connection.execute(update(computations).where(held).values(**lease))
 
@@ -258,6 +265,13 @@ class Queue:
         if values["state"] != State.QUEUED.value:
             _forget_uses(connection, row.id)
         connection.execute(update(computations).where(computations.c.id == row.id).values(**values, **NO_LEASE))
+
+    def _remember(self, connection: Connection, method_digest: str, about: Mapping[str, Any]) -> None:
+        self._database.lock(connection, METHODS_LOCK)
+        known = update(methods).where(methods.c.digest == method_digest).values(about=dict(about))
+        if connection.execute(known).rowcount == 0:
+            row = {"digest": method_digest, "about": dict(about), "first_seen_at": self._database.now(connection)}
+            connection.execute(insert(methods).values(row))
 
     def _log_end(self, connection: Connection, computation: str, outcome: Outcome, *, actor: str) -> None:
         details = {

@@ -7,10 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
-from deepscreen.store import audit
+from deepscreen.store import audit, fingerprints
 from deepscreen.store.acts import SCREENING_CANCELLED, SCREENING_CREATED, SCREENING_DELETED, SCREENING_RETRIED
 from deepscreen.store.computations import EVIDENCE_LOCK, Queue, State
 from deepscreen.store.keys import Caller
@@ -114,10 +128,10 @@ class Screenings:
     def get(self, screening_id: str, caller: Caller) -> Item:
         """One screening; raises NotThere, also for one that was deleted."""
         with self._database.read() as connection:
-            row = connection.execute(self._seen_by(caller).where(screenings.c.id == screening_id)).first()
+            row = connection.execute(seen_by(caller).where(screenings.c.id == screening_id)).first()
             if row is None:
                 raise NotThere
-            return _item(row, self._database.now(connection))
+            return item_of(row, self._database.now(connection))
 
     def has_result(self, screening_id: str) -> bool:
         """Whether it is there and a record belongs to it, whoever may see it."""
@@ -133,7 +147,7 @@ class Screenings:
         self, caller: Caller, filters: Filters, *, limit: int, before: tuple[float, str] | None = None
     ) -> list[Item]:
         """Screenings from the newest to the oldest, those older than *before* (time and id of the last one seen)."""
-        query = self._seen_by(caller).where(*_conditions(filters))
+        query = seen_by(caller).where(*_conditions(filters))
         # A result that is not shown yet is not found by what it says either.
         is_about_results = any(
             wanted is not None for wanted in (filters.kind, filters.verdict, filters.is_reviewed)
@@ -147,7 +161,7 @@ class Screenings:
                 query = query.where(is_shown(now))
             if filters.state is not None:
                 query = query.where(is_in_state(filters.state, now))
-            items = [_item(row, now) for row in connection.execute(query)]
+            items = [item_of(row, now) for row in connection.execute(query)]
         return [item for item in items if not is_about_results or item.record_sha256 is not None]
 
     def cancel(self, screening_id: str, caller: Caller) -> Item:
@@ -298,8 +312,10 @@ class Screenings:
         )
         used = set(connection.execute(select(blob_uses.c.sha256).where(blob_uses.c.computation_id.in_(own))).scalars())
         connection.execute(blob_uses.delete().where(blob_uses.c.computation_id.in_(own)))
-        cleared = {"record_sha256": None, "thumbnail_sha256": None, "state": State.CANCELLED.value, "verdict": None}
+        cleared: dict[str, Any] = {"record_sha256": None, "thumbnail_sha256": None, "state": State.CANCELLED.value}
+        cleared |= {"verdict": None, "log10_lrs": {}}
         connection.execute(update(computations).where(computations.c.id.in_(own)).values(**cleared))
+        fingerprints.forget(connection, media_sha256)
         return {media_sha256} | used
 
     def _may_add_to(self, connection: Connection, caller: Caller, case_id: str) -> bool:
@@ -307,15 +323,6 @@ class Screenings:
         if not caller.sees_all:
             is_open = is_open.where(_is_member(caller, cases.c.id))
         return connection.execute(is_open).first() is not None
-
-    def _seen_by(self, caller: Caller) -> Any:
-        joined = screenings.join(computations, screenings.c.computation_id == computations.c.id)
-        columns = (computations.c[name].label(f"c_{name}") for name in COMPUTED)
-        query = select(screenings, *columns).select_from(joined).where(screenings.c.deleted_at.is_(None))
-        if caller.sees_all:
-            return query
-        own = and_(screenings.c.created_by == caller.id, screenings.c.case_id.is_(None))
-        return query.where(or_(own, _is_member(caller, screenings.c.case_id)))
 
     def _log(
         self, connection: Connection, caller: Caller, act: str, subject: str, **details: audit.Detail
@@ -358,7 +365,19 @@ def _conditions(filters: Filters) -> list[Any]:
     return found
 
 
-def _item(row: Row[Any], now: float) -> Item:
+def seen_by(caller: Caller) -> Select[Any]:
+    """In the database's words: the screenings that the caller may see, as ``item_of`` wants them."""
+    joined = screenings.join(computations, screenings.c.computation_id == computations.c.id)
+    columns = (computations.c[name].label(f"c_{name}") for name in COMPUTED)
+    query = select(screenings, *columns).select_from(joined).where(screenings.c.deleted_at.is_(None))
+    if caller.sees_all:
+        return query
+    own = and_(screenings.c.created_by == caller.id, screenings.c.case_id.is_(None))
+    return query.where(or_(own, _is_member(caller, screenings.c.case_id)))
+
+
+def item_of(row: Row[Any], now: float) -> Item:
+    """A row of ``seen_by`` as its owner may see it at the moment *now*."""
     computed, shown = State(row.c_state), shown_state(row, now)
     has_end = shown in {State.DONE, State.FAILED}
     return Item(

@@ -91,6 +91,7 @@ computations = Table(
     Column("thumbnail_sha256", SHA256),
     Column("kind", String(16)),  # kind and verdict repeat the record, to be searched by
     Column("verdict", String(32)),
+    Column("log10_lrs", JSON),  # by modality; repeats the record too, to compare methods by
     Column("stage_milliseconds", JSON),
     Column("error_type", String(100)),
     Column("error_message", Text),
@@ -125,6 +126,15 @@ blob_uses = Table(
     Column("sha256", SHA256, primary_key=True),
     Column("computation_id", SHA256, ForeignKey("computations.id"), primary_key=True),
     Index("ix_blob_uses_computation_id", "computation_id"),
+)
+
+# Of contents, to find copies in another coding; they go with the last screening of the content.
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    Column("media_sha256", SHA256, primary_key=True),
+    Column("kind", String(16), primary_key=True),  # of the stream: a clip has one of its frames, and one of its sound
+    Column("content", LargeBinary, nullable=False),
 )
 
 reviews = Table(
@@ -202,6 +212,15 @@ misuse_entries = Table(
     Column("tlp", String(16), nullable=False),
     Index("ix_misuse_entries_created_at", "is_current", "created_at", "id"),
     Index("ix_misuse_entries_media_sha256", "media_sha256"),
+)
+
+# What every method consisted of that ever had a worker: workers go, and results stay.
+methods = Table(
+    "methods",
+    metadata,
+    Column("digest", SHA256, primary_key=True),
+    Column("about", JSON, nullable=False),  # as the newest of its workers told it
+    Column("first_seen_at", Float, nullable=False),
 )
 
 audit_entries = Table(

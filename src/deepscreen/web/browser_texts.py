@@ -22,10 +22,13 @@ BROWSER_TEXTS: dict[str, str] = {
     "noScore": "no map here",
     "cannotPlay": "This browser cannot play the file. Times and figures below hold all the same; download the original"
     " to play it elsewhere.",
+    "decodedFrames": "This browser cannot play the file: its frames are decoded for it, without sound. The original was"
+    " screened.",
     "cannotShow": "Browsers cannot show this format: the picture was decoded for them. The original was screened.",
     "noWaveform": "The sound is too long, or of a format that this browser cannot read: there is no waveform.",
     "keyOnce": "The new key is shown only now. Keep it in a safe place:",
     "really": "Revoke this key? Whoever uses it is shut out at once.",
     "saved": "Saved.",
     "imported": "{added} added, {amended} amended, {known} known before, {refused} refused.",
+    "trialQueued": "{count} files are being computed.",
 }

@@ -86,7 +86,8 @@ def _data(item: Item, screening: Screening) -> dict[str, Any]:
     seen = next((stream for stream in media.streams if stream.width_px), None)
     evidence = [entry for _, result in wording.in_order(screening) for entry in result.evidence]
     picture = screening.modalities.get("image")
-    is_shown = media.kind != "image" or media.mime in SHOWN_TYPES
+    # Whether a browser plays a clip shows when it tries.
+    is_shown = media.kind == "audio" or (media.kind == "image" and media.mime in SHOWN_TYPES)
     return {
         "id": item.id,
         "kind": media.kind,

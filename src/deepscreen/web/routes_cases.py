@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query, Request, Response
 from deepscreen.api.auth import AUDITORS, WRITERS
 from deepscreen.api.context import Anyone, ServiceDep
 from deepscreen.api.http_errors import NoSuchResult
-from deepscreen.store import audit
 from deepscreen.store.screenings import Filters, NotThere
 from deepscreen.web.page import render
 from deepscreen.web.rows import MOST_CASES, rows_of
@@ -40,19 +39,14 @@ def case_page(
     except NotThere:
         raise NoSuchResult("there is no such case on this service") from None
     found = rows_of(service, caller, Filters(case_id=case.id), before=before, limit=ITEMS_SHOWN)
-    entries: list[audit.Entry] = []
-    if caller.role in AUDITORS:
-        with service.store.database.read() as connection:
-            for subject in (case.id, *(row.item.id for row in found.rows)):
-                entries += audit.entries(connection, after=0, limit=ENTRIES_SHOWN, subject=subject)
-    entries.sort(key=lambda entry: entry.seq)
+    may_audit = caller.role in AUDITORS
     return render(
         request,
         caller,
         "case.html",
         case=case,
         found=found,
-        entries=entries[-ENTRIES_SHOWN:],
+        entries=service.cases.log(case.id, caller, limit=ENTRIES_SHOWN) if may_audit else [],
         may_change=caller.role in WRITERS,
-        may_export=caller.role in AUDITORS,
+        may_export=may_audit,
     )

@@ -7,9 +7,11 @@ from fastapi import APIRouter, Request, Response
 from deepscreen.api.context import Anyone, ServiceDep
 from deepscreen.api.envelopes import record_of
 from deepscreen.store import acts
+from deepscreen.store.duplicates import kinds_alike
 from deepscreen.web.item_view import item_view, legend
 from deepscreen.web.page import language_for, render
 from deepscreen.web.rows import as_rows
+from deepscreen.web.words import ALIKE_WORDS
 
 router = APIRouter(include_in_schema=False)
 
@@ -26,4 +28,12 @@ def compare_page(
         service.log(caller, acts.SCREENING_VIEWED, item)
         views.append(item_view(item, screening, language_for(request)))
     rows = as_rows(service, caller, items)
-    return render(request, caller, "compare.html", sides=list(zip(rows, views, strict=True)), legend=legend())
+    return render(
+        request,
+        caller,
+        "compare.html",
+        sides=list(zip(rows, views, strict=True)),
+        legend=legend(),
+        alike=[ALIKE_WORDS[kind] for kind in kinds_alike(service.store.database, *items)],
+        is_same=items[0].media_sha256 == items[1].media_sha256,
+    )

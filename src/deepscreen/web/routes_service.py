@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from deepscreen.api.auth import OWNERS
 from deepscreen.api.context import Anyone, Owner, ServiceDep
-from deepscreen.api.http_errors import NotReady
+from deepscreen.api.http_errors import NoSuchResult, NotReady
 from deepscreen.api.wire import outgoing_statement
 from deepscreen.engine.about import MethodInfo
 from deepscreen.errors import DeepscreenError
 from deepscreen.store.keys import Role, list_keys
 from deepscreen.store.methods import method_loads
+from deepscreen.web.detector_cards import card_of, fusion_names
 from deepscreen.web.detector_figures import DetectorFigures, detector_figures
 from deepscreen.web.page import render
 
@@ -32,8 +33,27 @@ def service_page(request: Request, service: ServiceDep, caller: Anyone) -> Respo
         problem = str(error)
     except DeepscreenError as error:
         problem = f"{type(error).__name__}: {error}"
-    return render(request, caller, "service.html", **_standing(service, method), problem=problem, figures=figures,
-                  may_keys=caller.role in OWNERS)  # fmt: skip
+    return render(
+        request, caller, "service.html", **_standing(service, method), problem=problem, figures=figures,
+        fusions=fusion_names(), may_keys=caller.role in OWNERS,
+    )  # fmt: skip
+
+
+@router.get("/service/storage")
+def storage_part(request: Request, service: ServiceDep, caller: Anyone) -> Response:
+    """Space in use, which the page of the service puts in when it is counted."""
+    return render(request, caller, "storage.html", usage=service.usage.usage())
+
+
+@router.get("/service/detectors/{name}")
+def detector_page(
+    request: Request, service: ServiceDep, caller: Anyone, name: Annotated[str, Path(max_length=100)]
+) -> Response:
+    """The full card of a detector at work, or of a fusion."""
+    card = card_of(name, service.method())
+    if card is None:
+        raise NoSuchResult("the method at work has no detector of this name")
+    return render(request, caller, "detector.html", card=card)
 
 
 @router.get("/service/keys")
@@ -52,7 +72,6 @@ def _standing(service: ServiceDep, method: MethodInfo | None) -> dict[str, Any]:
         "running": running,
         "without_worker": sum(load.queued for load in loads if not load.live_workers),
         "workers": sum(load.live_workers for load in loads),
-        "free_bytes": service.store.blobs.free_bytes(),
         "settings": service.settings,
         "outgoing": outgoing_statement(service.settings),
     }

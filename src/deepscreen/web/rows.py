@@ -88,7 +88,7 @@ def rows_of(
 def as_rows(service: Service, caller: Caller, items: Sequence[Item]) -> tuple[Row, ...]:
     """*items* as lines, with what two more queries tell of all of them."""
     reviews = reviews_of(service.store.database, items)
-    names = {case.id: case.name for case in service.cases.seen_by(caller, limit=MOST_CASES)}
+    names = service.cases.names(caller, {item.case_id for item in items if item.case_id})
     return tuple(_row(item, reviews.get(item.id), names.get(item.case_id or "")) for item in items)
 
 

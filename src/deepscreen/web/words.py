@@ -6,6 +6,8 @@ from deepscreen.report import wording
 from deepscreen.store.computations import State
 
 KIND_WORDS = {"image": "image", "video": "video", "audio": "audio"}
+# What of two files is near each other, by kind of stream.
+ALIKE_WORDS = {"image": "the picture is alike", "video": "frames are alike", "audio": "the sound is alike"}
 OUTCOME_WORDS: dict[str, str] = {
     **wording.OUTCOME_WORDS,
     State.QUEUED.value: "waiting",

@@ -39,6 +39,17 @@ export async function part(path) {
   return holder.content.firstElementChild;
 }
 
+/** Puts a part of the page that takes a while in the place of the last element of `holder`, or why it is not there. */
+export async function fill(holder, path) {
+  const place = holder.lastElementChild;
+  try {
+    place.replaceWith(await part(path));
+  } catch (error) {
+    place.textContent = error.message;
+  }
+  holder.removeAttribute("aria-busy");
+}
+
 /** Tells the reader something for a while. */
 export function notice(words) {
   const line = document.createElement("p");

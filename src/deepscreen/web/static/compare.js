@@ -20,8 +20,8 @@ if (left.stage && right.stage) {
 } else if (left.media && right.media) {
   for (const [one, other] of [[left, right], [right, left]]) {
     follow(one, one, "moment", () => one.media.paused && other.seek(one.now));
-    follow(one, one.media, "play", () => other.seek(one.now).then(() => other.play(true)));
-    follow(one, one.media, "pause", () => other.play(false));
-    follow(one, one.media, "ratechange", () => (other.media.playbackRate = one.media.playbackRate));
+    follow(one, one, "play", () => other.seek(one.now).then(() => other.play(true)));
+    follow(one, one, "pause", () => other.play(false));
+    follow(one, one, "ratechange", () => (other.media.playbackRate = one.media.playbackRate));
   }
 }

@@ -6,7 +6,7 @@ const MOST_SIDE = 1024;
 /** The fixed scale: the same log-odds have the same colour in every picture. */
 export class Scale {
   constructor({ low, high, rgba }) {
-    Object.assign(this, { low, high, rgba: bytesOf(rgba) });
+    Object.assign(this, { low, high, rgba: new Uint32Array(bytesOf(rgba).buffer) }); // one number a level
   }
 
   value(level) {
@@ -51,11 +51,10 @@ export class SaliencyMap {
     const height = Math.min(Math.max(Math.ceil(Math.hypot(...this.v)), 1), MOST_SIDE);
     const made = Object.assign(document.createElement("canvas"), { width, height, className: "heat" });
     const image = new ImageData(width, height);
+    const pixels = new Uint32Array(image.data.buffer);
     for (let row = 0, at = 0; row < height; row++)
-      for (let column = 0; column < width; column++, at += 4) {
-        const level = Math.round(this.level((column + 0.5) / width, (row + 0.5) / height));
-        image.data.set(this.scale.rgba.subarray(4 * level, 4 * level + 4), at);
-      }
+      for (let column = 0; column < width; column++, at++)
+        pixels[at] = this.scale.rgba[Math.round(this.level((column + 0.5) / width, (row + 0.5) / height))];
     made.getContext("2d").putImageData(image, 0, 0);
     const [u, v] = [this.u.map((part) => part / width), this.v.map((part) => part / height)];
     made.style.transform = `matrix(${[...u, ...v, ...this.origin].join(",")})`;

@@ -1,5 +1,5 @@
 // What can be done with an item: wait for it, take it back, screen it again, review it, delete it.
-import { ask, notice } from "./api.js";
+import { ask, fill, notice } from "./api.js";
 
 const item = document.getElementById("item");
 const path = `/v1/screenings/${item.dataset.id}`;
@@ -22,6 +22,9 @@ for (const button of document.querySelectorAll("[data-post]"))
       notice(error.message);
     }
   });
+
+const near = document.getElementById("near");
+if (near) fill(near, `/items/${item.dataset.id}/near`);
 
 const review = document.getElementById("review");
 review?.addEventListener("input", () => {

@@ -4,6 +4,7 @@ import { Frames } from "./frames.js";
 import { SaliencyMap, Scale } from "./heatmap.js";
 import { clock, Lanes } from "./lanes.js";
 import { drawSound } from "./sound.js";
+import { Stills } from "./stills.js";
 
 const SOUND_STEP_SECONDS = 0.1;
 const SAME_FRAME_SECONDS = 0.004;
@@ -18,9 +19,13 @@ export class Player extends EventTarget {
       onSeek: (seconds) => this.seek(seconds),
       onStep: (step) => this.step(step),
     });
+    this.surface = this.media; // what is looked at: the element that shows the clip
     this.media.src = data.original;
     this.media.addEventListener("error", () => this.#cannot());
+    // Of some clips a browser plays the sound and shows no picture.
+    this.media.addEventListener("loadedmetadata", () => this.frames && !this.media.videoWidth && this.#cannot());
     this.#wire();
+    this.#listen();
     if (this.frames) {
       this.frames.onFrame = (seconds) => this.#show(seconds);
       this.#overlay();
@@ -28,9 +33,39 @@ export class Player extends EventTarget {
     this.sound = drawSound(root, data);
   }
 
+  /** What the browser cannot play is shown frame by frame, as the service decodes them; of sound there is but a note. */
   #cannot() {
-    const note = this.root.querySelector(".viewer-note");
-    Object.assign(note, { textContent: text("cannotPlay"), hidden: false });
+    if (this.frames instanceof Stills) return;
+    this.#note(text(this.frames ? "decodedFrames" : "cannotPlay"));
+    if (!this.frames) return;
+    const { media, data } = this;
+    const stills = new Stills(data.preview, data.duration, media.getAttribute("aria-label"));
+    media.pause();
+    media.replaceWith(stills.element);
+    Object.assign(this, { media: stills, frames: stills, surface: stills.element });
+    stills.playbackRate = Number(this.root.querySelector(".rate").value);
+    stills.onFrame = (seconds) => this.#show(seconds);
+    stills.addEventListener("error", () => this.#note(text("cannotPlay")));
+    this.#listen();
+    this.#watchSize();
+    stills.seek(this.now);
+  }
+
+  #note(words) {
+    Object.assign(this.root.querySelector(".viewer-note"), { textContent: words, hidden: false });
+  }
+
+  /** What happens to the clip happens to the player, whatever shows it. */
+  #listen() {
+    const { media } = this;
+    const mark = () =>
+      (this.root.querySelector('[data-act="play"]').firstChild.textContent = media.paused ? "▶ " : "❚❚ ");
+    for (const name of ["play", "pause", "ended", "ratechange"])
+      media.addEventListener(name, () => {
+        if (media !== this.media) return;
+        mark();
+        this.dispatchEvent(new Event(name));
+      });
   }
 
   /** The moment that is seen: of a clip the time of its frame, of a recording the time that is heard. */
@@ -66,7 +101,7 @@ export class Player extends EventTarget {
   }
 
   play(isOn = this.media.paused) {
-    return isOn ? this.media.play().catch(() => this.#cannot()) : this.media.pause();
+    return isOn ? this.media.play().catch((error) => error.name === "NotSupportedError" && this.#cannot()) : this.media.pause();
   }
 
   // ---- maps on frames ----
@@ -77,14 +112,18 @@ export class Player extends EventTarget {
     this.over = Object.assign(document.createElement("div"), { className: "over", hidden: true });
     this.root.querySelector(".screen").append(this.over);
     this.chosen = this.layers[0]?.name;
-    new ResizeObserver(() => this.#place()).observe(this.media);
+    this.#watchSize();
+  }
+
+  #watchSize() {
+    new ResizeObserver(() => this.#place()).observe(this.surface);
   }
 
   /** Lays the plane of source pixels on the picture as the page shows it. */
   #place() {
-    const { media, over, data } = this;
-    const scale = media.clientWidth / (data.width || media.videoWidth || 1);
-    over.style.transform = `translate(${media.offsetLeft}px, ${media.offsetTop}px) scale(${scale})`;
+    const { surface, over, data } = this;
+    const scale = surface.clientWidth / (data.width || surface.videoWidth || surface.naturalWidth || 1);
+    over.style.transform = `translate(${surface.offsetLeft}px, ${surface.offsetTop}px) scale(${scale})`;
   }
 
   #showLayer(seconds) {
@@ -108,7 +147,7 @@ export class Player extends EventTarget {
   }
 
   #wire() {
-    const { root, media } = this;
+    const { root } = this;
     const acts = {
       play: () => this.play(),
       back: () => this.step(-1),
@@ -130,7 +169,7 @@ export class Player extends EventTarget {
       else if (button) acts[button.dataset.act](button);
     });
     root.querySelector(".rate").addEventListener("change", (event) => {
-      media.playbackRate = Number(event.target.value);
+      this.media.playbackRate = Number(event.target.value);
     });
     root.addEventListener("input", (event) => {
       if (event.target.matches(".opacity")) this.over.style.opacity = event.target.value / 100;
@@ -145,7 +184,5 @@ export class Player extends EventTarget {
       else return;
       event.preventDefault();
     });
-    const mark = () => (root.querySelector('[data-act="play"]').firstChild.textContent = media.paused ? "▶ " : "❚❚ ");
-    for (const name of ["play", "pause", "ended"]) media.addEventListener(name, mark);
   }
 }

@@ -6,6 +6,7 @@ const MOST_SECONDS = 1800;
 const RATE_HZ = 16000; // what the detectors hear
 const FFT = 1024;
 const RANGE_DB = 80;
+const SLICE_MS = 12;
 const COSINES = Float32Array.from({ length: FFT / 2 }, (_, k) => Math.cos((2 * Math.PI * k) / FFT));
 const SINES = Float32Array.from({ length: FFT / 2 }, (_, k) => -Math.sin((2 * Math.PI * k) / FFT));
 
@@ -20,8 +21,8 @@ export async function drawSound(root, data) {
   try {
     if (data.duration > MOST_SECONDS) throw new Error("too long");
     const samples = await decode(data);
-    drawWaveform(waveform, samples, data.duration);
-    drawSpectrogram(root.querySelector(".spectrogram"), samples, data.duration);
+    await drawWaveform(waveform, samples, data.duration);
+    await drawSpectrogram(root.querySelector(".spectrogram"), samples, data.duration);
     waveform.hidden = false;
     root.querySelector(".spectrum").hidden = false;
     for (const telling of data.spectrograms) layTelling(root.querySelector(".spectrum"), telling, data.duration);
@@ -44,11 +45,22 @@ async function decode(data) {
   return mono;
 }
 
+/** To be awaited within long work: lets the page answer its reader every few milliseconds. */
+function breather() {
+  let since = performance.now();
+  return async () => {
+    if (performance.now() - since < SLICE_MS) return;
+    await new Promise((done) => setTimeout(done));
+    since = performance.now();
+  };
+}
+
 const ink = (element, name) => getComputedStyle(element).getPropertyValue(name);
 
 /** Lowest and highest sample of each column; columns are times of the clock, not shares of the samples. */
-function drawWaveform(canvas, samples, duration) {
+async function drawWaveform(canvas, samples, duration) {
   const { width, height } = canvas;
+  const breathe = breather();
   const pen = canvas.getContext("2d");
   canvas.hidden = false;
   canvas.style.color = "var(--track, #0072b2)";
@@ -61,14 +73,15 @@ function drawWaveform(canvas, samples, duration) {
       if (samples[k] < low) low = samples[k];
       if (samples[k] > high) high = samples[k];
     }
+    await breathe();
     const top = (height / 2) * (1 - Math.min(high, 1));
     pen.fillRect(column, top, 1, Math.max((height / 2) * (1 + Math.min(-low, 1)) - top, 1));
   }
 }
 
-function drawSpectrogram(canvas, samples, duration) {
+async function drawSpectrogram(canvas, samples, duration) {
   const { width, height } = canvas;
-  const image = new ImageData(width, height);
+  const breathe = breather();
   const levels = [];
   let loudest = -Infinity;
   const shape = Float32Array.from({ length: FFT }, (_, k) => 0.5 - 0.5 * Math.cos((2 * Math.PI * k) / FFT));
@@ -77,13 +90,20 @@ function drawSpectrogram(canvas, samples, duration) {
     const power = spectrum(Float32Array.from(shape, (share, k) => share * (samples[start + k] ?? 0)));
     levels.push(power);
     for (const level of power) if (level > loudest) loudest = level;
+    await breathe();
   }
-  for (let column = 0; column < width; column++)
-    for (let row = 0; row < height; row++) {
-      const level = levels[column][Math.floor((hzOf(MOST_MEL * (1 - (row + 0.5) / height)) * FFT) / RATE_HZ)];
-      const grey = 255 * Math.min(Math.max(1 + (level - loudest) / RANGE_DB, 0), 1);
-      image.data.set([grey, grey, grey, 255], 4 * (row * width + column));
+  const bins = Array.from({ length: height }, (_, row) =>
+    Math.floor((hzOf(MOST_MEL * (1 - (row + 0.5) / height)) * FFT) / RATE_HZ),
+  );
+  const image = new ImageData(width, height);
+  for (let row = 0, at = 0; row < height; row++) {
+    for (let column = 0; column < width; column++, at += 4) {
+      const level = levels[column][bins[row]];
+      image.data[at] = image.data[at + 1] = image.data[at + 2] = 255 * (1 + (level - loudest) / RANGE_DB);
+      image.data[at + 3] = 255;
     }
+    await breathe();
+  }
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005_register"
-down_revision = "0004_figures"
+revision = "0007_register"
+down_revision = "0006_methods"
 
 
 def upgrade() -> None:
