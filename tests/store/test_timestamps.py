@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, update
+from test_bundle import files_of, filled_case
 from typer.testing import CliRunner
 
+from deepscreen.bundle import verify as verifier
+from deepscreen.bundle.export import export_case
 from deepscreen.cli import app
 from deepscreen.errors import ConfigError, StoreUnavailable
 from deepscreen.settings import Settings, load_settings
@@ -208,3 +211,31 @@ def test_settings_and_command(
     words = ["verify", "--data-dir", str(tmp_path)]
     assert CliRunner().invoke(app, words).exit_code == 1
     assert CliRunner().invoke(app, [*words, "--timestamp-ca", str(authority.folder / "ca.pem")]).exit_code == 0
+
+
+def test_bundle_holds_the_stamps_that_prove_its_records(
+    store: Store, authority: LocalAuthority, asked: Authority, tmp_path: Path
+) -> None:
+    act(store, "before the case")
+    stamp_pending(store, asked, every_minutes=0)
+    case = filled_case(store)
+    for subject in ("covers the record", "later", "newest"):
+        act(store, subject)
+        stamp_pending(store, asked, every_minutes=0)
+    export_case(store, case, tmp_path / "case.zip", language="en", with_pdf=False)
+    files = files_of((tmp_path / "case.zip").read_bytes())
+    stamps = sorted(name for name in files if name.endswith(".tsr"))
+    assert len(stamps) == 2, "the first that covers the record, and the newest"
+    for name in stamps:
+        data, answer = tmp_path / "checkpoint", tmp_path / "answer"
+        data.write_bytes(files[name.replace(".tsr", ".json")])
+        answer.write_bytes(files[name])
+        _openssl(authority.folder, "ts", "-verify", "-data", str(data), "-in", str(answer), "-CAfile", "ca.pem")
+    assert verifier.verify((tmp_path / "case.zip").read_bytes()) == []
+    swapped = files | {stamps[0]: files[stamps[1]]}
+    flaws = list(verifier.flaws_of(swapped))
+    assert f"{stamps[0]}: the audit log does not name this time stamp" in flaws
+    assert f"{stamps[0]}: is not about {stamps[0].replace('.tsr', '.json')}" in flaws
+    foreign = files | {stamps[0].replace(".tsr", ".json"): b"{}"}
+    assert any("no checkpoint of this log" in flaw for flaw in verifier.flaws_of(foreign))
+    assert verifier.STAMPED == CHECKPOINT_TIMESTAMPED

@@ -18,7 +18,18 @@ from sqlalchemy import Connection, Row, select
 
 from deepscreen.bundle.case_uco import case_uco_of
 from deepscreen.bundle.rows import log_export, review_row, rows_of_case
-from deepscreen.bundle.verify import CHECKPOINTS, ENTRIES, MANIFEST, SIGNATURE, SIGNED_PREFIX, container, verify
+from deepscreen.bundle.verify import (
+    CHECKPOINTS,
+    COMPUTATION_ENDED,
+    ENTRIES,
+    MANIFEST,
+    SIGNATURE,
+    SIGNED_PREFIX,
+    STAMPED,
+    STAMPS,
+    container,
+    verify,
+)
 from deepscreen.errors import BlobDamaged, ReportFailed
 from deepscreen.record import Evidence, Screening
 from deepscreen.report.as_pdf import render_pdf
@@ -39,6 +50,8 @@ signature.json   Ed25519 signature over the manifest
 case-uco.jsonld  the case as CASE/UCO, for other tools of digital investigation
 items/           by sha256 of the examined file: record.json (the result), evidence pictures, reports
 audit/           the audit log and its signed checkpoints
+audit/stamps/    where an authority was asked: N.json, a checkpoint as it was stamped, and N.tsr, the answer (RFC 3161);
+                 openssl ts -verify -data N.json -in N.tsr -CAfile the-authority.pem
 verify.py        proves all of it: python verify.py BUNDLE.zip --public-key KEY
 
 Ask the laboratory for its public key; a key that only stands in this bundle proves nothing.
@@ -77,6 +90,7 @@ def export_case(
                 files |= dict(_item_files(store, row, language=language, with_pdf=with_pdf))
         files[CASE_UCO] = case_uco_of(store, connection, case_id)
         files[ENTRIES], files[CHECKPOINTS] = _entries(connection), _checkpoints(connection)
+        files |= dict(_stamps(store, connection, {item["record_sha256"] for item in items}))
     files["verify.py"] = Path(verify.__code__.co_filename).read_bytes()
     manifest = _manifest(case_id, items, left_out, files)
     try:
@@ -140,6 +154,23 @@ def _checkpoints(connection: Connection) -> bytes:
     rows = connection.execute(select(audit_checkpoints).order_by(audit_checkpoints.c.seq))
     parts = ({"body": bytes(r.body).decode(), "public_key": r.public_key, "signature": r.signature} for r in rows)
     return b"".join(rfc8785.dumps(part) + b"\n" for part in parts)
+
+
+def _stamps(store: Store, connection: Connection, record_sha256s: set[str]) -> Iterator[tuple[str, bytes]]:
+    """For each record the first time stamp of a log that names it, and the newest of all."""
+    stamped: dict[int, str] = {}
+    named: list[int] = []
+    for body in connection.execute(select(audit_entries.c.body).order_by(audit_entries.c.seq)).scalars():
+        entry = json.loads(body)
+        if entry["act"] == STAMPED:
+            stamped[entry["details"]["checkpoint"]] = entry["subject"]
+        elif entry["act"] == COMPUTATION_ENDED and entry["details"].get("record_sha256") in record_sha256s:
+            named.append(entry["seq"])
+    firsts = {min((seq for seq in stamped if seq >= first), default=0) for first in named}
+    for seq in sorted((firsts | {max(stamped, default=0)}) - {0}):
+        body = connection.execute(select(audit_checkpoints.c.body).where(audit_checkpoints.c.seq == seq)).scalar_one()
+        yield f"{STAMPS}{seq}.json", bytes(body)
+        yield f"{STAMPS}{seq}.tsr", store.blobs.read(stamped[seq])
 
 
 def _manifest(case_id: str, items: list[Any], left_out: list[Any], files: dict[str, bytes]) -> bytes:

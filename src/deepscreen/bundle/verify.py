@@ -3,10 +3,11 @@
     python verify.py case.zip [--public-key HEX]
 
 Checks the container byte for byte, the signature of the manifest, the hash of every file, the evidence pictures that
-the records name, and the audit log: its chain, its signed checkpoints, and that it names each record. Says what does
-not hold and ends with 1; ends with 0 when all holds. Without --public-key anyone could have signed: compare the key
-that is printed with the one that the laboratory gives out. A copy of this file lies in every bundle; use one that you
-trust.
+the records name, and the audit log: its chain, its signed checkpoints, and that it names each record. Of time stamps it
+checks that they are those that the log names, and about its checkpoints; who gave them is for ``openssl ts -verify``.
+Says what does not hold and ends with 1; ends with 0 when all holds. Without --public-key anyone could have signed:
+compare the key that is printed with the one that the laboratory gives out. A copy of this file lies in every bundle;
+use one that you trust.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 MANIFEST, SIGNATURE = "manifest.json", "signature.json"
 ENTRIES, CHECKPOINTS = "audit/entries.jsonl", "audit/checkpoints.jsonl"
-COMPUTATION_ENDED = "computation-ended"
+STAMPS = "audit/stamps/"  # N.json: checkpoint N, N.tsr: the answer of a time-stamping authority (RFC 3161)
+COMPUTATION_ENDED, STAMPED = "computation-ended", "checkpoint-timestamped"
 FIRST_PREVIOUS = "0" * 64
+IMPRINTS = ("sha512", "sha384", "sha256")
 SIGNED_PREFIX = b"deepscreen bundle manifest "
 LOCAL, CENTRAL, END = struct.Struct("<4sHHHHHIIIHH"), struct.Struct("<4sHHHHHHIIIHHHHHII"), struct.Struct("<4sHHHHIIH")
 VERSION, UTF8_NAMES, DATE = 20, 0x800, 0x21  # ZIP 2.0; the date is 1 January 1980, so that bundles do not differ by it
@@ -113,6 +116,7 @@ def flaws_of(files: Files, public_key: str | None = None) -> Iterator[str]:
     entries = list(_entries(files))
     yield from _check_chain(entries)
     yield from _check_checkpoints(files, entries)
+    yield from _check_stamps(files, entries)
     ended = {
         entry.get("details", {}).get("record_sha256") for _, entry in entries if entry.get("act") == COMPUTATION_ENDED
     }
@@ -187,6 +191,32 @@ def _check_checkpoints(files: Files, entries: list[tuple[str, dict[str, Any]]]) 
         yield f"{CHECKPOINTS}: the last {len(entries) - last} entries of the log are not signed"
 
 
+def _check_stamps(files: Files, entries: list[tuple[str, dict[str, Any]]]) -> Iterator[str]:
+    """Each answer is the one that the log names, and holds a hash of the signed checkpoint beside it."""
+    named = {
+        (str(entry.get("details", {}).get("checkpoint")), entry.get("subject"))
+        for _, entry in entries
+        if entry.get("act") == STAMPED
+    }
+    signed = [json.loads(line).get("body", "") for line in files.get(CHECKPOINTS, b"").splitlines() if _is_json(line)]
+    for name in sorted(name for name in files if name.startswith(STAMPS)):
+        stem, _, kind = name.removeprefix(STAMPS).partition(".")
+        body, answer = files.get(f"{STAMPS}{stem}.json", b""), files.get(f"{STAMPS}{stem}.tsr", b"")
+        if kind == "json" and body.decode(errors="replace") not in signed:
+            yield f"{name}: no checkpoint of this log"
+        if kind == "tsr" and (stem, hashlib.sha256(answer).hexdigest()) not in named:
+            yield f"{name}: the audit log does not name this time stamp"
+        if kind == "tsr" and not any(hashlib.new(way, body).digest() in answer for way in IMPRINTS):
+            yield f"{name}: is not about {STAMPS}{stem}.json"
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
 def _check_item(files: Files, item: Mapping[str, str], ended: set[Any]) -> Iterator[str]:
     """A record is about the file that the manifest says, its pictures are there, and the log names it."""
     name = item.get("record", "")
@@ -235,6 +265,8 @@ def main() -> int:
         sys.stdout.write(f"{len(flaws)} flaws: this bundle is not what was exported.\n")
         return 1
     files, _ = read_container(content)
+    if stamps := sum(name.startswith(STAMPS) and name.endswith(".tsr") for name in files):
+        sys.stdout.write(f"{stamps} time stamps: prove who gave them with openssl, see README.txt.\n")
     sys.stdout.write(f"All holds: {len(files)} files, signed with key {json.loads(files[SIGNATURE])['public_key']}.\n")
     return 0
 
