@@ -169,7 +169,7 @@ def _subject(store: Store, screening_id: str) -> Subject:
     if item.record_sha256 is None:
         raise ConfigError(f"screening {screening_id} is {item.state}: it has no result")
     record = Screening.model_validate_json(store.blobs.read(item.record_sha256))
-    return subject_of(store, record.media, limits=settings.limits, scratch=store.scratch())
+    return subject_of(store, record.media)
 
 
 def _statement(fields: dict[str, object]) -> Statement:

@@ -239,11 +239,6 @@ def misuse_register(served: Served, ask: Ask, screening_id: str) -> None:
     stated = {"screening_id": screening_id, "tool": "x", "tlp": "green"}
     ask(404, "POST", MISUSE, json=stated | {"screening_id": NOBODY})
     ask(422, "POST", MISUSE, json=stated | {"tlp": "purple"})
-    with ExitStack() as places:
-        with suppress(Overloaded):
-            while True:
-                places.enter_context(served.app.state.service.admission.place())
-        ask(429, "POST", MISUSE, json=stated)
     entry_id = ask(201, "POST", MISUSE, json=stated).json()["id"]
     ask(200, "GET", MISUSE)
     ask(422, "GET", MISUSE, params={"before": "nonsense"})

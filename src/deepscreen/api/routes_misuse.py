@@ -40,16 +40,13 @@ router = APIRouter(prefix="/v1/misuse", tags=["misuse register"])
     "",
     status_code=HTTPStatus.CREATED,
     summary="Enter a suspected misuse",
-    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS),
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 def add_misuse(service: ServiceDep, caller: Writer, new: Annotated[NewMisuse, Body()]) -> MisuseInfo:
-    """About the file of a screening that is done. Its fingerprint is computed now; the file itself is not kept here."""
+    """About the file of a screening that is done. It gets the fingerprint of that file, not the file."""
     item = service.get_done(new.screening_id, caller)
     _, screening = record_of(item, service.store.blobs)
-    with service.admission.place():
-        subject = subject_of(
-            service.store, screening.media, limits=service.settings.limits, scratch=service.scratch
-        )  # fmt: skip
+    subject = subject_of(service.store, screening.media)
     stated = Statement(**{name: getattr(new, name) for name in Statement.model_fields})
     return misuse_info(service.register.add(caller, stated, subject, screening_id=item.id))
 

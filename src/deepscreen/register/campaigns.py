@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from deepscreen.fingerprints import nearness
 from deepscreen.fingerprints.grouping import Chains
-from deepscreen.fingerprints.of_file import candidates, groups_of
+from deepscreen.fingerprints.of_file import groups_of
 from deepscreen.record import ModalityName
 
 
@@ -39,14 +40,11 @@ def campaigns_of(members: Sequence[Member]) -> dict[str, str]:
 
 
 def near(newest: Member, others: Sequence[Member]) -> list[Member]:
-    """Those of *others* that are copies of *newest*, directly. Takes time by their number, not by its square."""
-    compared = [m for m in others if m.kind == newest.kind and m.fingerprint] if newest.fingerprint else []
-    places = candidates(newest.kind, newest.fingerprint or b"", [m.fingerprint or b"" for m in compared])
-    looked_at = [compared[place] for place in places]
-    looked_at += [m for m in others if m.media_sha256 == newest.media_sha256 and m not in looked_at]
-    return [
-        m for m in looked_at if len(campaigns_of([m, newest])) == 2
-    ]  # fmt: skip
+    """Those of *others* that are copies of *newest*, directly."""
+    compared = [m for m in others if m.kind == newest.kind and m.fingerprint]
+    places = nearness.near(newest.kind, newest.fingerprint or b"", [m.fingerprint or b"" for m in compared])
+    found = {compared[place].id for place in places}
+    return [m for m in others if m.id in found or m.media_sha256 == newest.media_sha256]
 
 
 def _by_hash(members: Sequence[Member]) -> Iterable[list[int]]:

@@ -15,7 +15,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from deepscreen.fingerprints.of_file import CLIP, FRAMES, PICTURE
+from deepscreen.fingerprints.gathering import FRAMES
+from deepscreen.fingerprints.nearness import CLIP, PICTURE
 from deepscreen.fingerprints.pdq import HASH_BYTES
 from deepscreen.fingerprints.sound import LONGEST_SECONDS, SAMPLE_RATE_HZ, STEP_SAMPLES
 from deepscreen.record import ModalityName

@@ -1,17 +1,12 @@
-"""What a register entry takes from the screened file: kind, hash and fingerprint, computed as a scan does."""
+"""What a register entry takes from the screened file: kind, hash and the fingerprint kept when it was screened."""
 
 from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from pathlib import Path
 
-from deepscreen.errors import MediaError
-from deepscreen.fingerprints.of_file import fingerprint_of
-from deepscreen.media.intake import intake_of_hashed
-from deepscreen.media.sandbox import Decoder
 from deepscreen.record import Media, ModalityName
-from deepscreen.settings import Limits
+from deepscreen.store.fingerprints import kept_of
 from deepscreen.store.store import Store
 
 
@@ -24,13 +19,8 @@ class Subject:
     fingerprint: str | None
 
 
-def subject_of(store: Store, media: Media, *, limits: Limits, scratch: Path) -> Subject:
-    """Reads the original from the store and decodes it in the sandbox; raises StoreError."""
-    with store.blobs.as_file(media.sha256, scratch) as path, Decoder(limits) as decoder:
-        try:
-            intake = intake_of_hashed(path, media.sha256, media.size_bytes, limits=limits)
-            found = fingerprint_of(decoder, intake, decoder.examine(intake))
-        except MediaError:  # it could be decoded once, under other limits perhaps
-            found = None
-    content = None if found is None else base64.b64encode(found[1]).decode("ascii")
-    return Subject(media.kind, media.sha256, content)
+def subject_of(store: Store, media: Media) -> Subject:
+    """Of a file that was screened."""
+    with store.database.read() as connection:
+        content = kept_of(connection, media.sha256).get(media.kind)
+    return Subject(media.kind, media.sha256, None if content is None else base64.b64encode(content).decode("ascii"))
