@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, insert, or_, select, tuple_, update
 
 from deepscreen.errors import EntryAboveTlp, EntryChanged
 from deepscreen.register.campaigns import Member, campaigns_of, near
@@ -117,12 +117,15 @@ class Register:
 
     def amend(self, entry_id: str, caller: Caller, statement: Statement, *, revision: int, reason: str) -> Kept:
         """Puts another revision above *revision*; raises EntryChanged where that is not the current one any more."""
-        before = self.get(entry_id, caller)
         with self._database.write() as connection:
             self._database.lock(connection, REGISTER_LOCK)
-            newest = connection.execute(select(func.max(table.c.revision)).where(table.c.id == entry_id)).scalar()
-            if newest != revision:
-                raise EntryChanged(f"revision {newest} stands by now, not {revision}; read it and decide anew")
+            before = self._there(connection, entry_id)
+            if before is None or not _sees(caller, before):
+                raise NotThere
+            if before.entry.revision != revision:
+                raise EntryChanged(
+                    f"revision {before.entry.revision} stands by now, not {revision}; read it and decide anew"
+                )
             now = max(moment(self._database.now(connection)), before.entry.revised_at)
             changed = {**before.entry.model_dump(), **statement.model_dump()}
             entry = Entry(**{**changed, "revision": revision + 1, "revised_at": now})
