@@ -197,6 +197,17 @@ def test_misp_without_one_tag_that_exists_is_refused(names: list[str]) -> None:
         read(json.dumps(event).encode(), MISP)
 
 
+def test_misp_knows_deleted_objects_and_the_old_name_of_a_mark() -> None:
+    event = events()[2]["Event"]
+    event["Tag"] = [{"name": "tlp:white"}, {"name": "type:OSINT"}]
+    (made,) = event["Object"]
+    made["Attribute"].append({**made["Attribute"][0], "value": "of an earlier time", "deleted": True})
+    (found,) = read(json.dumps({"Event": event}).encode(), MISP)
+    assert (found.tlp, found.tool) == (Tlp.CLEAR, ENTRIES[2].tool)
+    event["Object"] = [{**made, "deleted": "1"}]
+    assert read(json.dumps({"Event": event}).encode(), MISP) == []
+
+
 def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "MAX_IMPORTED", 2)
     with pytest.raises(ExchangeInvalid, match="at most 2"):
