@@ -222,8 +222,10 @@ def misuse_register(served: Served, ask: Ask, screening_id: str) -> None:
             while True:
                 places.enter_context(served.app.state.service.admission.place())
         ask(429, "POST", MISUSE, json=stated)
+        ask(429, "GET", MISUSE, params={"like": screening_id})
     entry_id = ask(201, "POST", MISUSE, json=stated).json()["id"]
     ask(200, "GET", MISUSE)
+    ask(404, "GET", MISUSE, params={"like": NOBODY})
     ask(422, "GET", MISUSE, params={"before": "nonsense"})
     ask(200, "GET", MISUSE_ONE, entry_id=entry_id)
     change = {"revision": 1, "reason": "Seen again."}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class Filters:
     campaign: str | None = None
     media_sha256: str | None = None
     text: str | None = None  # a part of tool, modus operandi or case reference, in any case of letters
+    ids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,14 @@ class Register:
         query = query.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
         with self._database.read() as connection:
             return [kept_of(row) for row in connection.execute(query)]
+
+    def like(self, subject: Subject) -> tuple[str, ...]:
+        """Ids of the entries whose files are copies of this one, as many as ``page`` can be asked for."""
+        content = None if subject.fingerprint is None else base64.b64decode(subject.fingerprint)
+        asked = Member("", subject.kind, subject.media_sha256, content)
+        with self._database.read() as connection:
+            others = [_member(row) for row in _compared(connection)]
+        return tuple(member.id for member in near(asked, others)[-IDS_AT_ONCE:])
 
     def amend(self, entry_id: str, caller: Caller, statement: Statement, *, revision: int, reason: str) -> Kept:
         """Puts another revision above *revision*; raises EntryChanged where that is not the current one any more."""
@@ -279,6 +289,8 @@ def _conditions(filters: Filters) -> list[Any]:
         table.c.media_sha256: filters.media_sha256,
     }
     found = [column == str(value) for column, value in equal.items() if value is not None]
+    if filters.ids is not None:
+        found.append(table.c.id.in_(filters.ids))
     if filters.tool is not None:
         found.append(table.c.tool.icontains(filters.tool, autoescape=True))
     if filters.text is not None:
