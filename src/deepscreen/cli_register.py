@@ -86,6 +86,7 @@ def list_command(
     tool: Annotated[str | None, typer.Option(help="A part of the tool's name.")] = None,
     campaign: Annotated[str | None, typer.Option(help="Entries whose files are copies of one another.")] = None,
     case_reference: Annotated[str | None, typer.Option(help="Reference of the case.")] = None,
+    like: Annotated[str | None, typer.Option(help="Id of a screening: entries whose files are copies of its.")] = None,
     sha256: Annotated[str | None, typer.Option(help="Sha256 of the file.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     data_dir: DataDir = None,
@@ -94,10 +95,12 @@ def list_command(
     from deepscreen.register.book import Filters, Register
 
     with errors_to_exit_codes(), opened_store(data_dir) as store:
+        register = Register(store.database)
+        ids = None if like is None else register.like(_subject(store, like))
         filters = Filters(
-            tool=tool, campaign=campaign, case_reference=case_reference, media_sha256=sha256, text=search
-        )  # fmt: skip
-        found = Register(store.database).page(_caller(), filters, limit=limit)
+            tool=tool, campaign=campaign, case_reference=case_reference, media_sha256=sha256, text=search, ids=ids
+        )
+        found = register.page(_caller(), filters, limit=limit)
     Console().print(_table(found))
 
 

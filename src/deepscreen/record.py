@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field
@@ -231,7 +231,7 @@ class Screening(_Record):
     findings: tuple[Finding, ...] = ()
     overall: Overall
     provenance: Provenance
-    solve_it_techniques: tuple[str, ...] = Field(
+    solve_it_techniques: tuple[Annotated[str, Field(pattern="^DFT-[0-9]{4}$")], ...] = Field(
         (), description="What was done, by ids of the SOLVE-IT catalogue (DFT-...); empty in records of older versions."
     )
 

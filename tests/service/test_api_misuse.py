@@ -77,6 +77,22 @@ def test_reencoded_copies_land_in_one_campaign(ask: Ask, entries: list[dict[str,
     assert {entry["id"] for entry in found} == {first["id"], second["id"]}
 
 
+def test_register_is_searched_with_a_file(ask: Ask, entries: list[dict[str, Any]]) -> None:
+    """A third copy, of which there is no entry, and the file that is another."""
+    file = io.BytesIO()
+    Image.open(PORTRAIT).convert("RGB").save(file, "JPEG", quality=75)
+    sent = ask(201, "examiner", "POST", "/v1/screenings", files={"file": ("x.jpg", file.getvalue())}).json()["id"]
+
+    def found(screening_id: str, **further: str) -> set[str]:
+        params = {"like": screening_id, **further}
+        return {e["id"] for e in ask(200, "examiner", "GET", "/v1/misuse", params=params).json()["entries"]}
+
+    first, second, other = entries
+    assert found(sent) == {first["id"], second["id"]}
+    assert found(sent, status="dismissed") == set()
+    assert found(other["screening_id"]) == {other["id"]}
+
+
 def test_entry_holds_neither_name_nor_content(entries: list[dict[str, Any]]) -> None:
     for entry, (name, _) in zip(entries, copies(), strict=True):
         assert name not in json.dumps(entry)
@@ -210,6 +226,7 @@ def test_command_line_works_on_the_same_register(own_settings: Settings, png: by
     assert entry_id in (shown := run(0, "list", "--search", "voice", *here))
     assert "confirmed" in shown
     assert entry_id not in run(0, "list", "--search", "nothing", *here)
+    assert entry_id in run(0, "list", "--like", screening_id, *here)
     out = tmp_path / "register.stix.json"
     told = run(0, "export", str(out), "--tlp", "green", "--format", "stix", *here)
     assert told == "0 entries written, 1 left out because of their marks.\n"

@@ -241,6 +241,7 @@ def misuse_register(served: Served, ask: Ask, screening_id: str) -> None:
     ask(422, "POST", MISUSE, json=stated | {"tlp": "purple"})
     entry_id = ask(201, "POST", MISUSE, json=stated).json()["id"]
     ask(200, "GET", MISUSE)
+    ask(404, "GET", MISUSE, params={"like": NOBODY})
     ask(422, "GET", MISUSE, params={"before": "nonsense"})
     ask(200, "GET", MISUSE_ONE, entry_id=entry_id)
     change = {"revision": 1, "reason": "Seen again."}

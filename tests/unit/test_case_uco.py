@@ -18,6 +18,7 @@ from deepscreen.errors import UndecodableMedia
 from deepscreen.record import Screening
 from deepscreen.report.as_case_uco import CaseHead, CaseItem, ReviewedAs, case_uco, case_uco_json, case_uco_of_records
 from deepscreen.report.as_json import envelope_line
+from deepscreen.report.court import CourtCase, court_html
 from deepscreen.solve_it import NAMES, techniques_applied, techniques_of
 
 AT = datetime(2026, 11, 3, 14, 5, 9, tzinfo=UTC)
@@ -172,3 +173,9 @@ def test_command_refuses_what_is_no_record(tmp_path: Path, content: bytes) -> No
     record.write_bytes(content)
     done = CliRunner().invoke(app, ["report", str(record), "--case-uco", str(tmp_path / "out")])
     assert (done.exit_code, "not a screening record" in done.output) == (2, True), done.output
+
+
+def test_court_report_names_the_techniques() -> None:
+    page = court_html(CourtCase(image_screening(), {}), "de")
+    assert "Verfahren (SOLVE-IT)" in page
+    assert "DFT-1176 Classify if an image is potentially synthetically generated" in page

@@ -19,6 +19,7 @@ PERSONAL_TEXTS = [
     "called from +49 170 1234567",
     "called from 0049 (30) 901820-0",
     "called from 0170/1234567",
+    "called from +49.170.1234567",
     "paid to DE89 3704 0044 0532 0130 00",
     "data:image/png;base64,iVBOR",
     "iVBORw0KGgo" * 12,
@@ -29,6 +30,7 @@ HARMLESS_TEXTS = [
     "cost 1 000 000, 0.25 to 0.75, 00:01:23",
     "Stable Diffusion XL 1.0; ComfyUI; e-mail was used",
     "@ the office",
+    "on 01/02/2026 14:05, again on 03.02.2026 09:30 and 04-02-26 10:00",
     "Überweisung nach Anruf",
 ]
 

@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import pymisp
 import pytest
 from pymisp import MISPEvent, MISPObject
 from register_samples import ENTRIES, SHARED, entry, kept
@@ -16,7 +18,7 @@ from stix2validator import ValidationOptions, validate_string
 
 from deepscreen.errors import ExchangeInvalid
 from deepscreen.register import exchange
-from deepscreen.register.as_misp import OBJECT_NAME
+from deepscreen.register.as_misp import OBJECT_NAME, RELATIONS
 from deepscreen.register.entry import Tlp
 from deepscreen.register.exchange import ExchangeFormat, read, written
 from deepscreen.register.stix_constants import EXTENSION_ID, marking_id
@@ -102,6 +104,13 @@ def test_misp_object_fits_its_template(event: dict[str, Any]) -> None:
         assert attribute["value"] in row.get("values_list", [attribute["value"]])
         made.add_attribute(attribute["object_relation"], value=attribute["value"])
     made.to_json(strict=True)
+
+
+def test_misp_template_is_one_by_the_projects_own_schema() -> None:
+    schema = json.loads((Path(pymisp.__file__).parent / "data/misp-objects/schema_objects.json").read_bytes())
+    definition = json.loads((TEMPLATES / OBJECT_NAME / "definition.json").read_bytes())
+    jsonschema.validate(definition, schema, cls=jsonschema.Draft7Validator)
+    assert set(definition["attributes"]) == {relation for relation, _, _ in RELATIONS.values()}
 
 
 def test_spreadsheet_runs_no_cell() -> None:
@@ -195,6 +204,17 @@ def test_misp_without_one_tag_that_exists_is_refused(names: list[str]) -> None:
     event["Event"]["Tag"] = [{"name": name} for name in names]
     with pytest.raises(ExchangeInvalid, match=r"(?i)tlp"):
         read(json.dumps(event).encode(), MISP)
+
+
+def test_misp_knows_deleted_objects_and_the_old_name_of_a_mark() -> None:
+    event = events()[2]["Event"]
+    event["Tag"] = [{"name": "tlp:white"}, {"name": "type:OSINT"}]
+    (made,) = event["Object"]
+    made["Attribute"].append({**made["Attribute"][0], "value": "of an earlier time", "deleted": True})
+    (found,) = read(json.dumps({"Event": event}).encode(), MISP)
+    assert (found.tlp, found.tool) == (Tlp.CLEAR, ENTRIES[2].tool)
+    event["Object"] = [{**made, "deleted": "1"}]
+    assert read(json.dumps({"Event": event}).encode(), MISP) == []
 
 
 def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

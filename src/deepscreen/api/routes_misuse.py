@@ -26,7 +26,7 @@ from deepscreen.api.wire_misuse import (
 from deepscreen.register.book import Filters
 from deepscreen.register.entry import Misuse, Statement, Status, Tlp, ToolKind
 from deepscreen.register.rows import Kept
-from deepscreen.register.subject import subject_of
+from deepscreen.register.subject import Subject, subject_of
 from deepscreen.store.keys import Caller
 from deepscreen.store.screenings import NotThere
 
@@ -44,14 +44,16 @@ router = APIRouter(prefix="/v1/misuse", tags=["misuse register"])
 )
 def add_misuse(service: ServiceDep, caller: Writer, new: Annotated[NewMisuse, Body()]) -> MisuseInfo:
     """About the file of a screening that is done. It gets the fingerprint of that file, not the file."""
-    item = service.get_done(new.screening_id, caller)
-    _, screening = record_of(item, service.store.blobs)
-    subject = subject_of(service.store, screening.media)
+    subject = subject_of_screening(service, new.screening_id, caller)
     stated = Statement(**{name: getattr(new, name) for name in Statement.model_fields})
-    return misuse_info(service.register.add(caller, stated, subject, screening_id=item.id))
+    return misuse_info(service.register.add(caller, stated, subject, screening_id=new.screening_id))
 
 
-@router.get("", summary="Entries of the register", responses=documented(HTTPStatus.UNPROCESSABLE_ENTITY))
+@router.get(
+    "",
+    summary="Entries of the register",
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
 def list_misuse(
     service: ServiceDep,
     caller: Anyone,
@@ -64,11 +66,16 @@ def list_misuse(
     campaign: Annotated[Part, Query(description="Entries whose files are copies of one another.")] = None,
     media_sha256: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$")] = None,
     text: Annotated[Part, Query(description="A part of tool, modus operandi or case reference.")] = None,
+    like: Annotated[
+        str | None,
+        Query(pattern="^[0-9a-f]{32}$", description="Id of a screening: entries whose files are copies of its file."),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = 50,
     before: Annotated[str | None, Query(description="`next` of the page before.")] = None,
 ) -> MisusePage:
     """Gives the current revisions, the newest entry first. An examiner does not see others' that are marked red."""
-    filters = Filters(tool, tool_kind, misuse, status, tlp, case_reference, campaign, media_sha256, text)
+    ids = None if like is None else service.register.like(subject_of_screening(service, like, caller))
+    filters = Filters(tool, tool_kind, misuse, status, tlp, case_reference, campaign, media_sha256, text, ids)
     found = service.register.page(caller, filters, limit=limit, before=position_of(before))
     following = token_of(found[-1]) if len(found) == limit else None
     return MisusePage(entries=tuple(misuse_info(kept) for kept in found), next=following)
@@ -96,6 +103,12 @@ def amend_misuse(
         entry_id, caller, change.over(current.entry), revision=change.revision, reason=change.reason
     )
     return misuse_info(amended)
+
+
+def subject_of_screening(service: Service, screening_id: str, caller: Caller) -> Subject:
+    """What is compared of its file; raises NoSuchResult."""
+    _, screening = record_of(service.get_done(screening_id, caller), service.store.blobs)
+    return subject_of(service.store, screening.media)
 
 
 def history_of(service: Service, entry_id: str, caller: Caller) -> list[Kept]:

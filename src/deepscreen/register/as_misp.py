@@ -36,6 +36,7 @@ RELATIONS: Mapping[str, tuple[str, str, str]] = {
     "media_sha256": ("sha256", "sha256", "Payload delivery"),
     "fingerprint": ("fingerprint", "text", "Other"),
 }
+OLD_MARKS = {"white": Tlp.CLEAR.value}  # the name of TLP 1.0
 ORGANISATION_ONLY, UNDEFINED_THREAT, ONGOING, COMPLETED = "0", "4", "1", "2"
 
 
@@ -61,14 +62,19 @@ def _entries(found: Any) -> Iterator[dict[str, Any]]:
     if not isinstance(event, Mapping) or "uuid" not in event:
         raise ExchangeInvalid("no MISP event: it has no uuid")
     for made in event.get("Object") or []:
-        if isinstance(made, Mapping) and made.get("name") == OBJECT_NAME:
+        if isinstance(made, Mapping) and made.get("name") == OBJECT_NAME and _is_there(made):
             yield {"id": event["uuid"], "tlp": _tlp(event), **_fields(made)}
 
 
 def _fields(made: Mapping[str, Any]) -> dict[str, Any]:
     names = {relation: name for name, (relation, _, _) in RELATIONS.items()}
-    attributes = [found for found in made.get("Attribute") or [] if isinstance(found, Mapping)]
+    attributes = [found for found in made.get("Attribute") or [] if isinstance(found, Mapping) and _is_there(found)]
     return {names[a["object_relation"]]: a.get("value") for a in attributes if a.get("object_relation") in names}
+
+
+def _is_there(found: Mapping[str, Any]) -> bool:
+    """MISP keeps what was deleted, and marks it."""
+    return found.get("deleted") in (None, False, 0, "0")
 
 
 def _tlp(event: Mapping[str, Any]) -> str:
@@ -76,7 +82,7 @@ def _tlp(event: Mapping[str, Any]) -> str:
     marks = [name.removeprefix("tlp:") for name in tags if name.startswith("tlp:")]
     if len(marks) != 1:  # unmarked is not clear
         raise ExchangeInvalid(f"event {event['uuid']}: want one TLP tag, found {len(marks)}")
-    return marks[0]
+    return OLD_MARKS.get(marks[0], marks[0])
 
 
 def _event(entry: Entry) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, insert, or_, select, tuple_, update
 
 from deepscreen.errors import EntryAboveTlp, EntryChanged
 from deepscreen.register.campaigns import Member, campaigns_of, near
@@ -40,6 +41,7 @@ class Filters:
     campaign: str | None = None
     media_sha256: str | None = None
     text: str | None = None  # a part of tool, modus operandi or case reference, in any case of letters
+    ids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +117,25 @@ class Register:
         with self._database.read() as connection:
             return [kept_of(row) for row in connection.execute(query)]
 
+    def like(self, subject: Subject) -> tuple[str, ...]:
+        """Ids of the entries whose files are copies of this one, as many as ``page`` can be asked for."""
+        content = None if subject.fingerprint is None else base64.b64decode(subject.fingerprint)
+        asked = Member("", subject.kind, subject.media_sha256, content)
+        with self._database.read() as connection:
+            others = [_member(row) for row in _compared(connection)]
+        return tuple(member.id for member in near(asked, others)[-IDS_AT_ONCE:])
+
     def amend(self, entry_id: str, caller: Caller, statement: Statement, *, revision: int, reason: str) -> Kept:
         """Puts another revision above *revision*; raises EntryChanged where that is not the current one any more."""
-        before = self.get(entry_id, caller)
         with self._database.write() as connection:
             self._database.lock(connection, REGISTER_LOCK)
-            newest = connection.execute(select(func.max(table.c.revision)).where(table.c.id == entry_id)).scalar()
-            if newest != revision:
-                raise EntryChanged(f"revision {newest} stands by now, not {revision}; read it and decide anew")
+            before = self._there(connection, entry_id)
+            if before is None or not _sees(caller, before):
+                raise NotThere
+            if before.entry.revision != revision:
+                raise EntryChanged(
+                    f"revision {before.entry.revision} stands by now, not {revision}; read it and decide anew"
+                )
             now = max(moment(self._database.now(connection)), before.entry.revised_at)
             changed = {**before.entry.model_dump(), **statement.model_dump()}
             entry = Entry(**{**changed, "revision": revision + 1, "revised_at": now})
@@ -276,6 +289,8 @@ def _conditions(filters: Filters) -> list[Any]:
         table.c.media_sha256: filters.media_sha256,
     }
     found = [column == str(value) for column, value in equal.items() if value is not None]
+    if filters.ids is not None:
+        found.append(table.c.id.in_(filters.ids))
     if filters.tool is not None:
         found.append(table.c.tool.icontains(filters.tool, autoescape=True))
     if filters.text is not None:

@@ -31,7 +31,9 @@ PRINTABLE, ONE_LINE = r"^[^\x00-\x09\x0b-\x1f\x7f]*$", r"^[^\x00-\x1f\x7f\u2028\
 PERSONAL = {
     "an e-mail address": re.compile(r"[^\s@]@[\w-]+\.\w"),
     "the name of an account (@...)": re.compile(r"(?<!\S)@\w{2,}"),
-    "a telephone number": re.compile(r"(?<!\w)(?:\+|00|0)[1-9](?:[ ()/-]{0,2}\d){7,}"),
+    "a telephone number": re.compile(
+        r"(?<!\w)(?!\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b)(?:\+|00|0)[1-9](?:[ ()./-]{0,2}\d){7,}"  # but no date
+    ),
     "an account number (IBAN)": re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}"),
     "packed content": re.compile(r"(?i)\bdata:[\w/+.-]*[;,]|[A-Za-z0-9+/=_-]{100,}"),
 }

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from deepscreen.api.auth import AUDITORS, OWNERS, REVIEWERS
 from deepscreen.api.context import Anyone, ServiceDep
 from deepscreen.api.paging import position_of, token_of
-from deepscreen.api.routes_misuse import history_of
+from deepscreen.api.routes_misuse import history_of, subject_of_screening
 from deepscreen.api.wire import Text
 from deepscreen.register.book import Filters
 from deepscreen.register.entry import Misuse, Status, Tlp, ToolKind
@@ -31,6 +31,7 @@ def register_page(
     status: Status | Literal[""] = "",
     tlp: Tlp | Literal[""] = "",
     campaign: Annotated[Text, Query(max_length=36)] = "",
+    like: Annotated[str, Query(pattern="^([0-9a-f]{32})?$")] = "",
     before: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     """Entries, the newest first, with the filters of the address; empty means any."""
@@ -41,6 +42,7 @@ def register_page(
         tlp=tlp or None,
         campaign=campaign or None,
         text=text or None,
+        ids=service.register.like(subject_of_screening(service, like, caller)) if like else None,
     )
     found = service.register.page(caller, filters, limit=ENTRIES_SHOWN, before=position_of(before))
     return render(

@@ -66,6 +66,10 @@ def test_misuse_is_entered_found_amended_and_shared(
     page.get_by_role("link", name=re.compile("campaign")).click()
     expect(page.locator("tbody tr")).to_have_count(2)
 
+    page.goto(f"/items/{copies[0]}")
+    page.get_by_role("link", name="Are there copies in the misuse register?").click()
+    expect(page.locator("tbody tr")).to_have_count(2)
+
     page.get_by_label("Its readers may see").select_option("green")
     with page.expect_download() as download:
         page.get_by_role("button", name="Export").click()
@@ -82,6 +86,7 @@ def test_misuse_is_entered_found_amended_and_shared(
     page.get_by_role("button", name="Import").click()
     expect(page.get_by_role("status")).to_have_text("1 added, 0 amended, 0 known before, 0 refused.")
     expect(page.locator("tbody tr", has_text="Police of the north")).to_have_count(1)
+    expect(page.locator("tbody tr")).to_have_count(3)
     assert api.get(f"/v1/misuse/{other}").json()["campaign"] == other
 
 
