@@ -21,11 +21,11 @@ from deepscreen.fingerprints.gathering import (
 )
 from deepscreen.fingerprints.grouping import group_clips, group_pictures, group_sounds
 from deepscreen.fingerprints.nearness import CLIP, PICTURE, SOUND, near
+from deepscreen.fingerprints.of_file import fingerprint_of
 from deepscreen.fingerprints.pdq import HASH_BYTES
 from deepscreen.fingerprints.sound import SAMPLE_RATE_HZ
 from deepscreen.media.intake import take_in
 from deepscreen.media.samples import Frame, Waveform
-from deepscreen.scanning.similar import fingerprint_of
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
 
