@@ -23,6 +23,7 @@ from deepscreen.detectors.nets.clip import ClipBackbone, ClipEmbeddings
 from deepscreen.detectors.views import whole_view
 from deepscreen.evaluation.bench_memory import peak_resident_bytes
 from deepscreen.evaluation.bench_meter import PassMeter
+from deepscreen.evaluation.bench_scan_media import file_paths
 from deepscreen.fingerprints.grouping import group_pictures
 from deepscreen.fingerprints.pdq import MAX_DISTANCE
 from deepscreen.kept import KeptResults
@@ -72,6 +73,7 @@ class Hashing:
     plain_cpu_seconds: float
     scan_seconds: float
     scan_cpu_seconds: float
+    from_disk: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +163,19 @@ def forward_seconds_per_view(backbone: ClipBackbone, pictures: Sequence[np.ndarr
     return {size: min(measured) for size, measured in seconds.items()}
 
 
-def hashing(source: Path, out: Path, desk: ScreeningDesk) -> Hashing:
-    """A folder of copies: listed, hashed and found to be there already, beside ``find | xargs sha256sum``."""
+def hashing(source: Path, out: Path, desk: ScreeningDesk, *, from_disk: bool) -> Hashing:
+    """A folder of copies: listed, hashed and found to be there already, beside ``find | xargs sha256sum``.
+
+    ``from_disk``: the contents are not in the system's cache, before each of the two; else they are.
+    """
     command = f"find '{source}' -type f -print0 | xargs -0 sha256sum"
-    measured = []
-    for _ in range(2):  # the first brings the files into the page cache
-        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        listed = subprocess.run(["/bin/sh", "-c", command], check=True, stdout=subprocess.PIPE).stdout
-        seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-        measured.append((seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
+    prepare = _put_out_of_cache if from_disk else _bring_into_cache
+    prepare(source)
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    listed = subprocess.run(["/bin/sh", "-c", command], check=True, stdout=subprocess.PIPE).stdout
+    plain_seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    plain_cpu_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    prepare(source)
     ends = [0.0, 0.0]
 
     def done(_: Row) -> None:
@@ -177,7 +183,22 @@ def hashing(source: Path, out: Path, desk: ScreeningDesk) -> Hashing:
 
     start, cpu_start = time.perf_counter(), time.process_time()
     scan(source, out, desk=desk, options=ScanOptions(), progress=Progress(done=done))
-    return Hashing(listed.count(b"\n"), *measured[-1], ends[0] - start, ends[1] - cpu_start)
+    return Hashing(
+        listed.count(b"\n"), plain_seconds, plain_cpu_seconds, ends[0] - start, ends[1] - cpu_start, from_disk
+    )
+
+
+def _bring_into_cache(source: Path) -> None:
+    for path in file_paths(source):
+        path.read_bytes()
+
+
+def _put_out_of_cache(source: Path) -> None:
+    os.sync()
+    for path in file_paths(source):
+        descriptor = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
 
 
 def grouping(count: int) -> Grouping:
