@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from deepscreen.store.disk_errors import told_as_store_errors
 NETWORKS_AT_ONCE = {"cpu": 1, "cuda": 8}
 # Beside those: one that is decoded, one that is drawn and written. Each may hold a decoded picture.
 FILES_BESIDE = 2
+LARGE_PIXELS = 24_000_000  # of larger pictures only one is in memory at a time, whatever a folder holds
 MOST_WAITING = 64  # runs of files that are done and wait for those before them
 
 
@@ -59,6 +60,7 @@ class Table:
         at_once = NETWORKS_AT_ONCE.get(desk.provenance.device_class, 1)
         self._files_at_once = at_once + FILES_BESIDE
         self._networks = threading.BoundedSemaphore(at_once)
+        self._large_picture = threading.Lock()
 
     def work(self) -> None:
         """Screens all that is pending."""
@@ -88,10 +90,14 @@ class Table:
             self._on_done(row)
 
     def _screen(self, arrival: Arrival) -> _Worked:
+        with ExitStack() as room:
+            return self._screen_in(room, arrival)
+
+    def _screen_in(self, room: ExitStack, arrival: Arrival) -> _Worked:
         row, start = arrival.row, time.perf_counter()
         fingerprint, waited = None, 0.0
         try:
-            examination = self._examined(arrival)
+            examination = self._examined(arrival, room)
             fingerprint = fingerprint_of(self._desk.decoder, examination.intake, examination.examined)
             asked = time.perf_counter()
             with self._networks:
@@ -109,12 +115,18 @@ class Table:
         done = replace(done, sha256=row.sha256, size_bytes=row.size_bytes, is_known=row.is_known, seconds=seconds)
         return _Worked(done, fingerprint)
 
-    def _examined(self, arrival: Arrival) -> Examination:
+    def _examined(self, arrival: Arrival, room: ExitStack) -> Examination:
+        """The file decoded and looked over; a large picture waits until there is no other, and keeps the room."""
+
+        def before_room(pixels: int) -> None:
+            if pixels > LARGE_PIXELS:
+                room.enter_context(self._large_picture)
+
         if arrival.examination is not None:
             return arrival.examination
         if arrival.intake is None:
             raise ValueError("a file that is to be screened was not taken in")
-        return self._desk.examine(arrival.intake)
+        return self._desk.examine(arrival.intake, before_room=before_room)
 
     def _with_copies(self, rows: Sequence[Row]) -> list[Row]:
         """The rows, those of contents that were met before with what came of them."""
