@@ -42,13 +42,13 @@ SEED = 20261130
 
 @dataclass(slots=True)
 class Stages:
-    """Seconds that each stage took over ``files`` pictures, one after the other, and how many views the networks read.
+    """Seconds that each stage took over ``files`` pictures, one after the other, and how many views CLIP read.
 
     ``views and heads`` is what the detectors do beside the passes: scaling, masks, heads, maps.
     """
 
     files: int = 0
-    views: int = 0
+    views: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # by the size of their batch
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     cpu_seconds: float = 0.0  # of the program for all of it; decoder processes are not in it
 
@@ -90,8 +90,9 @@ class Grouping:
 class ViewCount:
     """While it is open, the views that enter the CLIP backbone are counted."""
 
-    def __init__(self) -> None:
-        self.views = 0
+    def __init__(self, views: dict[int, int]) -> None:
+        """``views``: by size of batch; what is seen is added."""
+        self._views = views
 
     def __enter__(self) -> Self:
         self._handle = register_module_forward_pre_hook(self._before_module)
@@ -104,7 +105,7 @@ class ViewCount:
 
     def _before_module(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         if isinstance(module, ClipEmbeddings):
-            self.views += len(inputs[0])
+            self._views[len(inputs[0])] += len(inputs[0])
 
 
 def scan_cost(source: Path, out: Path, desk: ScreeningDesk) -> Cost:
@@ -125,7 +126,7 @@ def add_stages(stages: Stages, files: Sequence[Path], out: Path, desk: Screening
     """Screens the files one after the other, with nothing beside it, and adds what each stage took."""
     kept, seconds = KeptResults(out / EVIDENCE_NAME, desk.provenance), stages.seconds
     cpu_start = time.process_time()
-    with PassMeter() as meter, ViewCount() as count:
+    with PassMeter() as meter, ViewCount(stages.views):
         for path in files:
             start = time.perf_counter()
             intake = take_in(path, limits=desk.settings.limits)
@@ -147,7 +148,6 @@ def add_stages(stages: Stages, files: Sequence[Path], out: Path, desk: Screening
                 seconds[name] += value
     stages.cpu_seconds += time.process_time() - cpu_start
     stages.files += len(files)
-    stages.views += count.views
 
 
 def forward_seconds_per_view(backbone: ClipBackbone, pictures: Sequence[np.ndarray[Any, Any]]) -> dict[int, float]:

@@ -54,10 +54,14 @@ def counted_seconds(stages: Stages) -> float:
 
 
 def batched_seconds(report: ScanReport) -> float:
-    """The same with every view in batches of the quickest size, whosever they are: what filling batches could give."""
-    s = report.stages
-    passes = s.views * min(report.seconds_per_view.values())
-    return counted_seconds(s) + (min(passes, s.seconds["forward"]) - s.seconds["forward"]) / s.files
+    """The same with every view in batches of the quickest size, whosever they are: what filling batches could give.
+
+    Passes are scaled by what the sizes of batches cost beside each other, for those were measured in turns.
+    """
+    s, per_view = report.stages, report.seconds_per_view
+    as_it_is = sum(count * per_view[size] for size, count in s.views.items()) or 1.0
+    quickest = sum(s.views.values()) * min(per_view.values())
+    return counted_seconds(s) - s.seconds["forward"] * (1 - min(1.0, quickest / as_it_is)) / s.files
 
 
 def _head(report: ScanReport) -> str:
@@ -87,7 +91,7 @@ def _rate(report: ScanReport) -> str:
     alone, batched = 1 / counted_seconds(report.stages), 1 / batched_seconds(report)
     scan_cpu = report.scan.cpu_seconds / report.pictures
     alone_cpu = report.stages.cpu_seconds / report.stages.files
-    views = report.stages.views / report.stages.files
+    views = sum(report.stages.views.values()) / report.stages.files
     return (
         f"## {report.pictures} pictures\n\n"
         "| | |\n|---|---:|\n"
