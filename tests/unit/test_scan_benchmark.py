@@ -84,7 +84,7 @@ def report() -> ScanReport:
         stages=Stages(files=10, views={1: 20, 2: 20}, seconds=defaultdict(float, seconds), cpu_seconds=5.0),
         seconds_per_view={1: 0.05, 2: 0.045, 4: 0.04},
         hashing=(Hashing(100, 0.7, 0.5, 1.0, 1.0, from_disk=True), Hashing(100, 0.2, 0.2, 1.0, 0.8, from_disk=False)),
-        grouping=Grouping(1000, 1.5, 30_000_000, 10, 10),
+        grouping=Grouping(1000, 1.5, 10, 10),
     )
 
 

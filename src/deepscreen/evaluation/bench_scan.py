@@ -21,7 +21,6 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from deepscreen.detectors.clip_features import CLASS_BLOCKS
 from deepscreen.detectors.nets.clip import ClipBackbone, ClipEmbeddings
 from deepscreen.detectors.views import whole_view
-from deepscreen.evaluation.bench_memory import peak_resident_bytes
 from deepscreen.evaluation.bench_meter import PassMeter
 from deepscreen.evaluation.bench_scan_media import file_paths
 from deepscreen.fingerprints.grouping import group_pictures
@@ -78,11 +77,10 @@ class Hashing:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Time and memory of finding near ones among ``hashes``: ``found`` groups, where ``there`` pairs are near."""
+    """Processor time of finding near ones among ``hashes``: ``found`` groups, where ``there`` pairs are near."""
 
     hashes: int
     cpu_seconds: float
-    more_bytes: int
     found: int
     there: int
 
@@ -211,6 +209,6 @@ def grouping(count: int) -> Grouping:
         for bit in rng.choice(256, int(rng.integers(0, MAX_DISTANCE + 1)), replace=False).tolist():
             hashes[number][bit // 64] ^= np.uint64(1 << bit % 64)
     told = [row.tobytes() for row in hashes]
-    before, start = peak_resident_bytes(), time.process_time()
+    start = time.process_time()
     groups = group_pictures(told)
-    return Grouping(count, time.process_time() - start, peak_resident_bytes() - before, len(groups), copies)
+    return Grouping(count, time.process_time() - start, len(groups), copies)

@@ -22,7 +22,7 @@ WHAT = {
     "write": "record, pictures and page of each content",
 }
 MIN_RATE_SHARE, MIN_HASH_SHARE = 0.85, 0.7
-MB, GB = 1e6, 1e9
+GB = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,5 @@ def _hashing(measured: Sequence[Hashing]) -> str:
 def _grouping(g: Grouping) -> str:
     return (
         f"## Similar pictures among {g.hashes:,}\n\n"
-        f"{g.cpu_seconds:.1f} s of processor time, {g.more_bytes / MB:.0f} MB more memory; {g.found} of {g.there} near "
-        "pairs found, and no others."
+        f"{g.cpu_seconds:.1f} s of processor time; {g.found} of {g.there} near pairs found, and no others."
     )
