@@ -33,7 +33,7 @@ from deepscreen.fingerprints.gathering import ClipFingerprint, SoundFingerprint,
 from deepscreen.media.intake import Intake, take_in
 from deepscreen.media.prefetch import prefetched
 from deepscreen.media.samples import Frame, MediaFacts, Pixels, SamplingPlan, Still
-from deepscreen.media.sandbox import Decoder, Examined
+from deepscreen.media.sandbox import BeforeRoom, Decoder, Examined
 from deepscreen.method import Method, load_method, under_profile
 from deepscreen.record import (
     Caveat,
@@ -136,15 +136,21 @@ class ScreeningDesk:
         return self.conclude(self.examine(intake, profile=profile, on_progress=on_progress))
 
     def examine(
-        self, intake: Intake, *, profile: Profile | None = None, on_progress: OnProgress = lambda _: None
+        self,
+        intake: Intake,
+        *,
+        profile: Profile | None = None,
+        on_progress: OnProgress = lambda _: None,
+        before_room: BeforeRoom = lambda _: None,
     ) -> Examination:
         """Decodes the file, or its head, and looks it over; raises MediaError where it cannot be examined.
 
+        ``before_room``: is told how many pixels a picture has before memory for it is taken, and may wait.
         No network but the finder of faces runs: while others work on a file, another thread may examine the next.
         """
         bench = Bench(profile or self.settings.profile, on_progress)
         with bench.stage("decode"):
-            examined = self.decoder.examine(intake)
+            examined = self.decoder.examine(intake, before_room=before_room)
         with bench.stage("inspect"):
             findings = self.decoder.inspect(intake)
         faces: tuple[Face, ...] = ()

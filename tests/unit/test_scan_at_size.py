@@ -100,6 +100,17 @@ def test_on_a_processor_the_networks_have_one_file_at_a_time(
     assert watched.most_at_once == 1
 
 
+def test_of_large_pictures_one_is_in_memory_at_a_time(
+    folder: Path, tmp_path: Path, desk: ScreeningDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Hindered(desk, others=0)
+    monkeypatch.setattr(desk, "detect", watched)
+    monkeypatch.setitem(table.NETWORKS_AT_ONCE, "cpu", 4)
+    monkeypatch.setattr(table, "LARGE_PIXELS", 30 * 40 - 1)  # all are larger
+    assert len(scanned(folder, tmp_path / "out", desk)) == 2 * FILES
+    assert watched.most_at_once == 1
+
+
 def test_an_error_of_the_program_ends_the_scan_and_what_was_noted_stays(
     folder: Path, tmp_path: Path, desk: ScreeningDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

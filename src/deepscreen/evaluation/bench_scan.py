@@ -21,8 +21,8 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from deepscreen.detectors.clip_features import CLASS_BLOCKS
 from deepscreen.detectors.nets.clip import ClipBackbone, ClipEmbeddings
 from deepscreen.detectors.views import whole_view
-from deepscreen.evaluation.bench_memory import peak_resident_bytes
 from deepscreen.evaluation.bench_meter import PassMeter
+from deepscreen.evaluation.bench_scan_media import file_paths
 from deepscreen.fingerprints.grouping import group_pictures
 from deepscreen.fingerprints.of_file import fingerprint_of
 from deepscreen.fingerprints.pdq import MAX_DISTANCE
@@ -41,13 +41,13 @@ SEED = 20261130
 
 @dataclass(slots=True)
 class Stages:
-    """Seconds that each stage took over ``files`` pictures, one after the other, and how many views the networks read.
+    """Seconds that each stage took over ``files`` pictures, one after the other, and how many views CLIP read.
 
     ``views and heads`` is what the detectors do beside the passes: scaling, masks, heads, maps.
     """
 
     files: int = 0
-    views: int = 0
+    views: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # by the size of their batch
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     cpu_seconds: float = 0.0  # of the program for all of it; decoder processes are not in it
 
@@ -72,15 +72,15 @@ class Hashing:
     plain_cpu_seconds: float
     scan_seconds: float
     scan_cpu_seconds: float
+    from_disk: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Time and memory of finding near ones among ``hashes``: ``found`` groups, where ``there`` pairs are near."""
+    """Processor time of finding near ones among ``hashes``: ``found`` groups, where ``there`` pairs are near."""
 
     hashes: int
     cpu_seconds: float
-    more_bytes: int
     found: int
     there: int
 
@@ -88,8 +88,9 @@ class Grouping:
 class ViewCount:
     """While it is open, the views that enter the CLIP backbone are counted."""
 
-    def __init__(self) -> None:
-        self.views = 0
+    def __init__(self, views: dict[int, int]) -> None:
+        """``views``: by size of batch; what is seen is added."""
+        self._views = views
 
     def __enter__(self) -> Self:
         self._handle = register_module_forward_pre_hook(self._before_module)
@@ -102,7 +103,7 @@ class ViewCount:
 
     def _before_module(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         if isinstance(module, ClipEmbeddings):
-            self.views += len(inputs[0])
+            self._views[len(inputs[0])] += len(inputs[0])
 
 
 def scan_cost(source: Path, out: Path, desk: ScreeningDesk) -> Cost:
@@ -123,7 +124,7 @@ def add_stages(stages: Stages, files: Sequence[Path], out: Path, desk: Screening
     """Screens the files one after the other, with nothing beside it, and adds what each stage took."""
     kept, seconds = KeptResults(out / EVIDENCE_NAME, desk.provenance), stages.seconds
     cpu_start = time.process_time()
-    with PassMeter() as meter, ViewCount() as count:
+    with PassMeter() as meter, ViewCount(stages.views):
         for path in files:
             start = time.perf_counter()
             intake = take_in(path, limits=desk.settings.limits)
@@ -145,7 +146,6 @@ def add_stages(stages: Stages, files: Sequence[Path], out: Path, desk: Screening
                 seconds[name] += value
     stages.cpu_seconds += time.process_time() - cpu_start
     stages.files += len(files)
-    stages.views += count.views
 
 
 def forward_seconds_per_view(backbone: ClipBackbone, pictures: Sequence[np.ndarray[Any, Any]]) -> dict[int, float]:
@@ -161,15 +161,19 @@ def forward_seconds_per_view(backbone: ClipBackbone, pictures: Sequence[np.ndarr
     return {size: min(measured) for size, measured in seconds.items()}
 
 
-def hashing(source: Path, out: Path, desk: ScreeningDesk) -> Hashing:
-    """A folder of copies: listed, hashed and found to be there already, beside ``find | xargs sha256sum``."""
+def hashing(source: Path, out: Path, desk: ScreeningDesk, *, from_disk: bool) -> Hashing:
+    """A folder of copies: listed, hashed and found to be there already, beside ``find | xargs sha256sum``.
+
+    ``from_disk``: the contents are not in the system's cache, before each of the two; else they are.
+    """
     command = f"find '{source}' -type f -print0 | xargs -0 sha256sum"
-    measured = []
-    for _ in range(2):  # the first brings the files into the page cache
-        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        listed = subprocess.run(["/bin/sh", "-c", command], check=True, stdout=subprocess.PIPE).stdout
-        seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-        measured.append((seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
+    prepare = _put_out_of_cache if from_disk else _bring_into_cache
+    prepare(source)
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    listed = subprocess.run(["/bin/sh", "-c", command], check=True, stdout=subprocess.PIPE).stdout
+    plain_seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    plain_cpu_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    prepare(source)
     ends = [0.0, 0.0]
 
     def done(_: Row) -> None:
@@ -177,7 +181,22 @@ def hashing(source: Path, out: Path, desk: ScreeningDesk) -> Hashing:
 
     start, cpu_start = time.perf_counter(), time.process_time()
     scan(source, out, desk=desk, options=ScanOptions(), progress=Progress(done=done))
-    return Hashing(listed.count(b"\n"), *measured[-1], ends[0] - start, ends[1] - cpu_start)
+    return Hashing(
+        listed.count(b"\n"), plain_seconds, plain_cpu_seconds, ends[0] - start, ends[1] - cpu_start, from_disk
+    )
+
+
+def _bring_into_cache(source: Path) -> None:
+    for path in file_paths(source):
+        path.read_bytes()
+
+
+def _put_out_of_cache(source: Path) -> None:
+    os.sync()
+    for path in file_paths(source):
+        descriptor = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
 
 
 def grouping(count: int) -> Grouping:
@@ -190,6 +209,6 @@ def grouping(count: int) -> Grouping:
         for bit in rng.choice(256, int(rng.integers(0, MAX_DISTANCE + 1)), replace=False).tolist():
             hashes[number][bit // 64] ^= np.uint64(1 << bit % 64)
     told = [row.tobytes() for row in hashes]
-    before, start = peak_resident_bytes(), time.process_time()
+    start = time.process_time()
     groups = group_pictures(told)
-    return Grouping(count, time.process_time() - start, peak_resident_bytes() - before, len(groups), copies)
+    return Grouping(count, time.process_time() - start, len(groups), copies)

@@ -55,7 +55,10 @@ def benchmark(samples: Path, size: Size, precision: str, work: Path, console: Co
             peak_bytes = max(peak_bytes, memory.peak_tree_bytes)
             bench.add_stages(stages, list(file_paths(source)), work / f"alone {start}", desk)
         make_tiny_files(work / "tiny", size.files)
-        hashing = bench.hashing(work / "tiny", work / "tiny out", desk)
+        hashing = [
+            bench.hashing(work / "tiny", work / f"tiny out {from_disk}", desk, from_disk=from_disk)
+            for from_disk in (True, False)
+        ]
     backbone = ClipBackbone(WeightsStore.from_settings(settings).locate(WEIGHTS_NAME), precision=plan.precision)
     pictures = [_read(path) for path in file_paths(work / "pictures 0")]
     return ScanReport(
@@ -68,7 +71,7 @@ def benchmark(samples: Path, size: Size, precision: str, work: Path, console: Co
         peak_tree_bytes=peak_bytes,
         stages=stages,
         seconds_per_view=bench.forward_seconds_per_view(backbone, pictures),
-        hashing=hashing,
+        hashing=tuple(hashing),
         grouping=bench.grouping(size.hashes),
     )
 

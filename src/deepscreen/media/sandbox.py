@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,7 @@ from deepscreen.media.wire import (
 )
 from deepscreen.settings import Limits
 
+BeforeRoom = Callable[[int], None]
 CLOSE_WAIT_SECONDS = 2.0
 # The server parses hostile bytes in its children: it inherits nothing that could be a secret.
 INHERITED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHOME")
@@ -92,14 +93,18 @@ class Decoder:
         if server is not None:
             server.stop()
 
-    def examine(self, intake: Intake) -> Examined:
-        """What the file is, by its content, and the decoded picture where it is one."""
+    def examine(self, intake: Intake, *, before_room: BeforeRoom = lambda _: None) -> Examined:
+        """What the file is, by its content, and the decoded picture where it is one.
+
+        ``before_room``: is told how many pixels a picture has before memory for it is taken, and may wait.
+        """
         with self._conversation(intake, Job(operation="examine", limits=self._limits)) as child:
             beginning = child.first_word()
             if isinstance(beginning, FactsFound):
                 return Examined(beginning.facts, None)
             if beginning.pixels > self._limits.max_pixels:
                 raise not_asked_for()
+            before_room(beginning.pixels)
             buffer = child.provide(beginning)
             facts = child.expect_facts()
             child.expect_written()

@@ -31,13 +31,15 @@ CREATE TABLE IF NOT EXISTS files (
   way BLOB PRIMARY KEY, listed_bytes INTEGER, listed_mtime_ns INTEGER, container BLOB,
   {", ".join(name for name in COLUMNS if name not in ("way", "container"))}
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS by_content ON files (sha256);
+CREATE INDEX IF NOT EXISTS firsts ON files (sha256) WHERE first_way IS NULL; -- not of copies: they may be many
 CREATE INDEX IF NOT EXISTS by_container ON files (container);
 CREATE TABLE IF NOT EXISTS fingerprints (sha256 TEXT PRIMARY KEY, kind TEXT NOT NULL, content BLOB NOT NULL);
+CREATE TEMP TABLE lost (sha256 TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE present (way BLOB PRIMARY KEY, size INTEGER, mtime INTEGER) WITHOUT ROWID;
 """
 PASSING_SQL = ", ".join(f"'{name}'" for name in sorted(PASSING))
 IS_TOP, IS_DONE = "container IS NULL", "outcome IS NOT NULL"
+IS_FIRST = f"{IS_DONE} AND first_way IS NULL"  # of its content
 PUT_ROW = (
     f"INSERT INTO files ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
     f"ON CONFLICT (way) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS if name != 'way')}"
@@ -133,10 +135,13 @@ class Journal:
         with self._transaction() as database:
             self._reset(database, f"error_type IN ({PASSING_SQL})")
 
-    def forget_content(self, sha256: str) -> None:
-        """The files of this content are to be done again."""
+    def forget_contents(self, contents: Iterable[str]) -> None:
+        """The files of these contents are to be done again."""
         with self._transaction() as database:
-            self._reset(database, "sha256 = ?1", [sha256])
+            database.execute("DELETE FROM lost")
+            database.executemany("INSERT OR IGNORE INTO lost VALUES (?)", ((sha256,) for sha256 in contents))
+            if database.execute("SELECT 1 FROM lost").fetchone():
+                self._reset(database, "sha256 IN (SELECT sha256 FROM lost)")
 
     def _reset(self, database: sqlite3.Connection, which: str, values: Sequence[object] = ()) -> None:
         """Files are to be done again, and with them the containers that they are reached through."""
@@ -213,15 +218,17 @@ class Journal:
 
         It is the one that a scan of all would have come to first. A container that is a copy loses what is below it.
         """
-        is_first = f"{IS_DONE} AND first_way IS NULL AND outcome <> '{Outcome.KNOWN}'"
+        is_first = f"{IS_FIRST} AND outcome <> '{Outcome.KNOWN}'"
         contents = self._rows(
             f"SELECT sha256 FROM files WHERE sha256 IS NOT NULL AND {is_first} GROUP BY sha256 HAVING COUNT(*) > 1"
         )
         by_turn = f"SELECT * FROM files WHERE sha256 = ? AND {is_first} ORDER BY COALESCE(container, way), way"
+        self._rows("CREATE INDEX by_content ON files (sha256)")
         for content in contents:
             rows = [_row(found) for found in self._rows(by_turn, content["sha256"])]
             if len(rows) > 1:
                 self._make_copies(rows[0], rows[1:])
+        self._rows("DROP INDEX by_content")
 
     def _make_copies(self, first: Row, others: Sequence[Row]) -> None:
         with self._transaction() as database:
@@ -263,7 +270,7 @@ class Journal:
         """Sha256 of every content that has a record."""
         last = ""
         while page := self._rows(
-            "SELECT DISTINCT sha256 FROM files WHERE verdict IS NOT NULL AND outcome IS NOT NULL AND sha256 > ? "
+            f"SELECT DISTINCT sha256 FROM files WHERE verdict IS NOT NULL AND {IS_FIRST} AND sha256 > ? "
             f"ORDER BY sha256 LIMIT {PAGE_ROWS}",
             last,
         ):

@@ -120,9 +120,7 @@ class _Looks:
 
 def _forget_what_is_lost(journal: Journal, kept: KeptResults) -> None:
     """What the journal has as screened must lie there, whole: record and pictures are read and proven."""
-    for sha256 in journal.contents():
-        if kept.find(sha256) is None:
-            journal.forget_content(sha256)
+    journal.forget_contents([sha256 for sha256 in journal.contents() if kept.find(sha256) is None])
 
 
 def _facts(desk: ScreeningDesk, options: ScanOptions, known: KnownFiles | None) -> dict[str, object]:
