@@ -17,6 +17,10 @@ def worker(
     data_dir: Annotated[Path | None, typer.Option(help="Folder for scratch files.", show_default="setting")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, bf16 or fp32.", show_default="auto")] = None,
+    candidate: Annotated[
+        bool,
+        typer.Option("--candidate", help="Only try its method, beside that at work: nothing new is queued for it."),
+    ] = False,
 ) -> None:
     """Screen what services have queued in the database that the settings name; any number may run, on any machine."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -30,4 +34,4 @@ def worker(
         ending = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ending.set())
-        run_worker(settings, ending, desk_factory=ScreeningDesk.build)
+        run_worker(settings, ending, desk_factory=ScreeningDesk.build, is_candidate=candidate)

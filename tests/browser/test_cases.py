@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
 from console import SCREENSHOTS, Console, opened, png, serious_flaws
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
+
+from deepscreen.engine.about import method_info
+from deepscreen.engine.worker import Worker
+from deepscreen.screening import ScreeningDesk
+from deepscreen.settings import VerdictPolicy
+
+PORTRAIT = Path(__file__).resolve().parents[2] / "sample_media/bona_fide/portrait_hopper.jpg"
 
 
 def test_case_is_opened_noted_and_taken_along(page: Page, console: Console, api: httpx.Client) -> None:
@@ -85,6 +94,42 @@ def test_service_tells_how_it_stands(page: Page) -> None:
     expect(page.get_by_text("Ready: files are taken and screened.")).to_be_visible()
     expect(page.get_by_text("fake_image")).to_be_visible()
     page.screenshot(path=SCREENSHOTS / "service.png")
+
+
+def test_methods_stand_side_by_side_and_one_is_tried(page: Page, console: Console) -> None:
+    console.item("quadrants.png", png())
+    service = console.app.state.service
+    stricter = service.settings.model_copy(update={"policy": VerdictPolicy(spoof_min_log10_lr=1.5)})
+    with closing(ScreeningDesk.with_fake_detectors(stricter)) as desk:
+        worker = Worker(service.store, desk, service.queue, about=method_info(desk).model_dump(mode="json"))
+        worker.start()
+        try:
+            page.goto("/service/methods")
+            differing = page.get_by_role("region", name="What differs")
+            expect(differing.get_by_role("row", name=re.compile("spoof_min_log10_lr"))).to_contain_text("1.5")
+            page.get_by_label("Files to try").fill("1")
+            page.get_by_role("button", name="Have them computed by the other").click()
+            expect(page.get_by_text("Screened by both: 1.")).to_be_visible()  # it comes anew by itself
+            assert serious_flaws(page) == []
+            page.screenshot(path=SCREENSHOTS / "methods.png")
+        finally:
+            worker.stop()
+    page.goto("/service/detectors/image_fusion")
+    expect(page.get_by_role("heading", name="What it was fitted on")).to_be_visible()
+    assert serious_flaws(page) == []
+
+
+def test_copies_stand_beside_an_item(page: Page, console: Console, api: httpx.Client) -> None:
+    case_id = api.post("/v1/cases", json={"name": "Copies"}).json()["id"]
+    portrait = Image.open(PORTRAIT).convert("RGB")
+    item = console.item("whole.png", png(portrait), case_id=case_id)
+    console.item("small.png", png(portrait.resize((150, 180))), case_id=case_id)
+    page.goto(f"/items/{item}")
+    near = page.get_by_role("region", name="Near-duplicates")
+    expect(near.get_by_text("The picture is alike")).to_be_visible()
+    assert serious_flaws(page) == []
+    near.get_by_role("link", name="Compare with small.png").click()
+    expect(page.get_by_text("Near-duplicates: the picture is alike")).to_be_visible()
 
 
 def test_two_pictures_share_one_zoom(page: Page, console: Console) -> None:

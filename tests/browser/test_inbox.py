@@ -128,8 +128,20 @@ def test_list_is_walked_with_the_keyboard(page: Page, console: Console) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="walk_2.png")).to_be_visible()
     page.wait_for_load_state()  # until then nobody listens to keys
+    page.keyboard.press("j")
+    expect(page.get_by_role("heading", name="walk_1.png")).to_be_visible()
+    expect(page.locator("#beside a[rel=next]")).not_to_have_attribute("href", re.compile("items"))  # it is the last one
+    page.wait_for_load_state()
     page.keyboard.press("u")
     expect(page).to_have_url(re.compile(r"text=walk_"))
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    assert serious_flaws(page) == []
+    page.keyboard.press("Escape")
+    for line in (0, 1):
+        page.locator(".row .choose").nth(line).check()
+    page.keyboard.press("c")
+    expect(page).to_have_url(re.compile("/compare/"))
 
 
 def test_first_view_is_light_and_soon_usable(page: Page) -> None:

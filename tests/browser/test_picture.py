@@ -113,6 +113,8 @@ def test_opacity_swipe_layers_and_zoom(page: Page, console: Console) -> None:
     moved = divider.bounding_box()
     assert moved
     assert moved["x"] - box["x"] == pytest.approx(100, abs=1)
+    divider.press("Home")
+    assert divider.get_attribute("aria-valuenow") == "0"
     page.get_by_role("button", name="Before / after").click()
     page.get_by_label("fake_image, face").check()
     expect(page.locator(".faithful:visible")).to_contain_text("-0.40")

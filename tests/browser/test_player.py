@@ -108,6 +108,18 @@ def test_sound_is_drawn_heard_and_repeated_in_one_clock(page: Page, console: Con
     assert page.evaluate(CURSOR) == pytest.approx(1.5, abs=0.02)
     page.locator(".rate").select_option("0.5")
     assert page.evaluate("document.querySelector('audio').playbackRate") == 0.5
+    # From 2.8 s to the end, again and again.
+    page.evaluate("document.querySelector('.viewer').viewer.seek(2.8)")
+    page.locator(".lanes").press("i")
+    page.locator(".lanes").press("l")
+    expect(page.locator(".lanes .stretch")).to_be_visible()
+    page.locator(".rate").select_option("2")
+    page.locator(".lanes").press(" ")
+    page.wait_for_timeout(1500)
+    state = page.evaluate("(({ paused, currentTime }) => ({ paused, currentTime }))(document.querySelector('audio'))")
+    assert not state["paused"]
+    assert state["currentTime"] >= 2.7
+    page.locator(".lanes").press(" ")
     # The lower tone comes first: the spectrogram's brightest row moves up in its second half.
     rows = page.evaluate(
         """() => {

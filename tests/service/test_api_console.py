@@ -136,7 +136,10 @@ def test_preview_of_a_clip_is_the_frame_of_that_time(client: TestClient, tmp_pat
     assert client.get(f"/v1/screenings/{item}/preview?at=-1").status_code == 422
 
 
-def test_frames_that_follow_are_there_without_another_reading(client: TestClient, gif: bytes) -> None:
+def test_frames_that_follow_are_there_without_another_reading(
+    client: TestClient, gif: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(previews, "DECODE_SECONDS", 30.0)
     service = client.app.state.service  # type: ignore[attr-defined]
     item = sent(client, gif, "moving.gif")
     media = record_of(service.screenings.get(item, LOCAL_CALLER), service.store.blobs)[1].media

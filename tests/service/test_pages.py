@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 import pytest
@@ -243,7 +245,12 @@ def test_lists_ask_the_database_as_often_for_one_item_as_for_many(own_settings: 
     with serving(own_settings, pages=install) as client:
         service: Service = client.app.state.service  # type: ignore[attr-defined]
         asked: list[str] = []
-        event.listen(service.store.database._engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+
+        def note(*call: Any) -> None:
+            if "AnyIO" in threading.current_thread().name:  # routes run there; the worker and the housekeeping do not
+                asked.append(call[2])
+
+        event.listen(service.store.database._engine, "before_cursor_execute", note)
         case_id = client.post("/v1/cases", json={"name": "Mill"}).json()["id"]
 
         def send(count: int) -> None:
@@ -260,6 +267,7 @@ def test_lists_ask_the_database_as_often_for_one_item_as_for_many(own_settings: 
         paths = ("/", f"/cases/{case_id}", "/cases", "/review", "/inbox/rows")
         send(1)
         before = [queries(path) for path in paths]
+        assert min(before) > 0
         send(4)
         assert [queries(path) for path in paths] == before
         page = client.get(f"/cases/{case_id}", headers=BROWSER).text

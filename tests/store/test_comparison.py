@@ -136,6 +136,18 @@ def test_methods_are_known_by_what_their_workers_told(store: Store, queue: Queue
     assert found == {OLD: ({"software": "1.0"}, 2), NEW: ({"software": "2"}, 0)}
 
 
+def test_method_of_a_candidate_is_not_todays(store: Store, queue: Queue) -> None:
+    queue.renew("old", OLD, {})
+    queue.renew("new", NEW, {}, is_candidate=True)
+    newest = queue.latest_worker()
+    assert newest is not None
+    assert newest.method_digest == OLD
+    queue.renew("other", NEW, {})
+    newest = queue.latest_worker()
+    assert newest is not None
+    assert newest.method_digest == NEW
+
+
 def test_only_so_many_are_shown_one_by_one(
     store: Store, queue: Queue, asked: Screenings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,10 @@ def texts_of_code() -> Iterator[str]:
     yield from words.OUTCOME_WORDS.values()
     yield from words.KIND_WORDS.values()
     yield from words.ALIKE_WORDS.values()
+    yield from words.OVERALL_WORDS.values()
+    for heading, lines in words.KEY_HELP:
+        yield heading
+        yield from (what for _, what in lines)
     yield from meaning.KINDS.values()
     yield from meaning.SAID.values()
     yield from meaning.WHY_ABSENT.values()

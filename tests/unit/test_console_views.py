@@ -7,11 +7,13 @@ import re
 import pytest
 from report_samples import image_screening, silent_screening, video_screening
 
-from deepscreen.record import Screening, TimelineSpan
+from deepscreen.record import Screening, TimelineSpan, Verdict
 from deepscreen.report.language import language_of
+from deepscreen.scoring.judgement import overall
 from deepscreen.web import page
 from deepscreen.web.lanes import duration_of, lanes_of
 from deepscreen.web.meaning import meanings, times
+from deepscreen.web.words import OVERALL_WORDS
 
 ENGLISH, GERMAN = language_of("en", page.LOCALE), language_of("de", page.LOCALE)
 SAMPLES = [image_screening(), video_screening(), silent_screening()]
@@ -32,6 +34,13 @@ def test_no_sentence_has_a_bare_percentage_or_an_open_place(screening: Screening
         assert not any(re.search(r"%|[{}]", sentence) for sentence in told)
         assert meaning.said
         assert meaning.next_steps
+
+
+@pytest.mark.parametrize("screening", SAMPLES, ids=lambda s: s.media.kind)
+def test_overall_sentence_is_how_that_of_the_record_begins(screening: Screening) -> None:
+    found = overall(screening.modalities)
+    assert found.explanation.startswith(OVERALL_WORDS[found.verdict])
+    assert set(OVERALL_WORDS) == set(Verdict)
 
 
 def with_ratio(log10_lr: float, low: float, high: float) -> Screening:

@@ -115,7 +115,7 @@ class Previews:
     def _frames(self, decoder: Decoder, intake: Intake, at_seconds: float) -> Iterator[ShownFrame]:
         """Some frames from that time on. Each is told with the next one's start: the last is left out, unless alone."""
         times = SamplingPlan(tuple(at_seconds + k * STEP_SECONDS for k in range(WINDOW_STEPS)))
-        deadline = time.monotonic() + DECODE_SECONDS
+        deadline = float("inf")  # until the first frame is there, which may lie behind many others
         count, before = 0, None
         with closing(decoder.frames(intake, times)) as frames:
             for frame in frames:
@@ -124,6 +124,8 @@ class Previews:
                     count += 1
                     if count >= FRAMES_AT_ONCE or time.monotonic() > deadline:
                         return
+                else:
+                    deadline = time.monotonic() + DECODE_SECONDS
                 before = frame
         if before is not None:  # nothing else comes within the window: it stays that long, or to the end
             yield _shown(before, max(times.times_seconds[-1], before.pts_seconds) + STEP_SECONDS)

@@ -59,11 +59,11 @@ def begin_trial(
 ) -> TrialQueued:
     """Queues the newest that only the other one screened. No screening is made, and nobody's list changes.
 
-    A worker with this method must be alive: `deepscreen worker` with its settings and weights.
+    A worker with this method must be alive: `deepscreen worker --candidate` with its settings and weights.
     """
     one, other = methods_named(service, wanted.of_method, method_digest)
     if not other.live_workers:
-        raise NotReady("no live worker has this method; start `deepscreen worker` with its settings and weights")
+        raise NotReady("no live worker has this method; start `deepscreen worker --candidate` with its settings")
     count = queue_trial(
         service.store.database, service.queue, caller, one=one.digest, other=other.digest, most=wanted.most
     )

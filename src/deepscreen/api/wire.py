@@ -260,7 +260,7 @@ class MethodSummary(_Wire):
     about: MethodInfo | None = Field(description="What it consists of; null where that was not kept.")
     first_seen_at: datetime | None
     screened: int = Field(description="Files that have a result by it.")
-    queued: int
+    queued: int = Field(description="Files that wait for it, or are being computed.")
     live_workers: int
 
 

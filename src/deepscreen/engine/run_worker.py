@@ -18,7 +18,11 @@ logger = logging.getLogger(__name__)
 
 
 def run_worker(
-    settings: Settings, ending: threading.Event, *, desk_factory: Callable[[Settings], ScreeningDesk]
+    settings: Settings,
+    ending: threading.Event,
+    *,
+    desk_factory: Callable[[Settings], ScreeningDesk],
+    is_candidate: bool = False,
 ) -> None:
     """Works until *ending* is set; raises ConfigError, StoreError or WeightsError where it cannot begin."""
     if settings.data_dir is None:
@@ -28,7 +32,7 @@ def run_worker(
     queue = Queue(
         store.database, lease_seconds=settings.worker_lease_seconds, max_deaths_alone=settings.max_deaths_alone
     )
-    worker = Worker(store, desk, queue, about=method_info(desk).model_dump(mode="json"))
+    worker = Worker(store, desk, queue, about=method_info(desk).model_dump(mode="json"), is_candidate=is_candidate)
     worker.start()
     logger.info("worker %s is ready: method %s", worker.id, desk.provenance.method_digest[:12])
     ending.wait()

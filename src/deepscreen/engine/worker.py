@@ -61,12 +61,13 @@ class Worker:
         *,
         about: dict[str, Any],
         worker_id: str | None = None,
+        is_candidate: bool = False,
         on_end: Watcher = lambda _: None,
     ) -> None:
         self.id = worker_id or new_worker_id()
         self.figures = Figures(self.id)
         self._store, self._desk, self._queue = store, desk, queue
-        self._about, self._on_end = about, on_end
+        self._about, self._on_end, self._is_candidate = about, on_end, is_candidate
         self._method_digest = desk.provenance.method_digest
         self._scratch = store.scratch()
         self._stopping = threading.Event()
@@ -204,7 +205,9 @@ class Worker:
                     return None
 
     def _renew(self) -> None:
-        self._queue.renew(self.id, self._method_digest, self._about, figures=self.figures.text())
+        self._queue.renew(
+            self.id, self._method_digest, self._about, figures=self.figures.text(), is_candidate=self._is_candidate
+        )
 
     def _tell_of_others(self) -> None:
         for load in method_loads(self._store.database):

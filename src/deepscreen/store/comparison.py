@@ -32,7 +32,7 @@ class KnownMethod:
     about: Mapping[str, Any] | None
     first_seen_at: float | None
     screened: int  # contents that have a result by it
-    queued: int
+    queued: int  # or running
     live_workers: int
 
 
@@ -83,7 +83,8 @@ def known_methods(database: Database) -> list[KnownMethod]:
         is_alive = workers.c.lease_expires_at > database.now(connection)
         about = {row.digest: row for row in connection.execute(select(methods))}
         screened = _counted(connection, of_method, func.count(computations.c.media_sha256.distinct()), is_done)
-        queued = _counted(connection, of_method, func.count(), computations.c.state == State.QUEUED.value)
+        is_to_come = computations.c.state.in_([State.QUEUED.value, State.RUNNING.value])
+        queued = _counted(connection, of_method, func.count(), is_to_come)
         alive = _counted(connection, workers.c.method_digest, func.count(), is_alive)
     found = [
         KnownMethod(

@@ -180,7 +180,15 @@ class Queue:
             again = {"state": State.QUEUED.value, "not_before": self._database.now(connection) + delay}
             connection.execute(self._held(claim).values(**again, postponed=claim.postponed + 1, **NO_LEASE))
 
-    def renew(self, worker: str, method_digest: str, about: Mapping[str, Any], *, figures: str = "") -> None:
+    def renew(
+        self,
+        worker: str,
+        method_digest: str,
+        about: Mapping[str, Any],
+        *,
+        figures: str = "",
+        is_candidate: bool = False,
+    ) -> None:
         """Signs of life: the worker's own row, with its *figures*, and all its leases hold for another while."""
         with self._database.write(is_durable=False) as connection:
             now = self._database.now(connection)
@@ -188,6 +196,7 @@ class Queue:
             alive = update(workers).where(workers.c.id == worker).values(figures=figures, **lease)
             if connection.execute(alive).rowcount == 0:
                 row = {"id": worker, "method_digest": method_digest, "about": dict(about), "started_at": now}
+                row |= {"is_candidate": is_candidate}
                 connection.execute(insert(workers).values(**row, figures=figures, **lease))
                 self._remember(connection, method_digest, about)
             held = (computations.c.lease_holder == worker) & (computations.c.state == State.RUNNING.value)
@@ -226,10 +235,11 @@ class Queue:
 
     def latest_worker(self) -> Row[Any] | None:
         """The worker by whose method new work is queued where this process has none: of the living, or else of all,
-        the one that started last."""
+        the one that started last. One that is only a candidate is not asked."""
         with self._database.read() as connection:
             is_alive = workers.c.lease_expires_at > self._database.now(connection)
-            newest_first = select(workers).order_by(is_alive.desc(), workers.c.started_at.desc())
+            at_work = select(workers).where(workers.c.is_candidate.is_not(True))
+            newest_first = at_work.order_by(is_alive.desc(), workers.c.started_at.desc())
             return connection.execute(newest_first.limit(1)).first()
 
     def figures(self) -> dict[str, str]:

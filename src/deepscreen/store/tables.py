@@ -182,6 +182,7 @@ workers = Table(
     Column("about", JSON, nullable=False),  # by what it screens, as /info tells it
     Column("started_at", Float, nullable=False),
     Column("lease_expires_at", Float, nullable=False),
+    Column("is_candidate", Boolean),  # its method is tried: nothing new is queued for it
     Column("figures", Text),  # what it has measured so far, in Prometheus' text format
 )
 

@@ -27,7 +27,7 @@ from deepscreen.store.sessions import csrf_token_of
 from deepscreen.web.assets import asset
 from deepscreen.web.browser_texts import BROWSER_TEXTS
 from deepscreen.web.register_words import MISUSE_WORDS, STATUS_WORDS, TOOL_KIND_WORDS
-from deepscreen.web.words import KIND_WORDS, OUTCOME_SYMBOLS, OUTCOME_WORDS
+from deepscreen.web.words import KEY_HELP, KIND_WORDS, OUTCOME_SYMBOLS, OUTCOME_WORDS, OVERALL_WORDS
 
 FOLDER = Path(__file__).parent
 LOCALE = FOLDER / "locale"
@@ -107,11 +107,13 @@ def environment(language_code: str) -> Environment:
     made.globals.update(
         asset=asset,
         by_severity=wording.by_severity,
+        key_help=KEY_HELP,
         kind_words=KIND_WORDS,
         misuse_words=MISUSE_WORDS,
         outcome_symbols=OUTCOME_SYMBOLS,
         outcome_words=OUTCOME_WORDS,
         status_words=STATUS_WORDS,
+        overall_words=OVERALL_WORDS,
         subject_words=wording.SUBJECT_WORDS,
         technique_names=NAMES,
         techniques_of=techniques_of,

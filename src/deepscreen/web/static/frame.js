@@ -20,6 +20,9 @@ document.getElementById("logout")?.addEventListener("click", async () => {
   location.assign("/login");
 });
 
+const help = document.getElementById("keys-help");
+document.getElementById("show-keys")?.addEventListener("click", () => help.showModal());
+
 export const isTyping = (event) =>
   event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select");
 
@@ -35,6 +38,8 @@ addEventListener("keydown", (event) => {
     event.preventDefault();
     if (search) search.focus();
     else location.assign("/");
+  } else if (event.key === "?") {
+    help?.showModal();
   } else if (event.key === "u" && location.pathname !== "/") {
     location.assign(sessionStorage.getItem("deepscreen-list") ?? "/");
   }

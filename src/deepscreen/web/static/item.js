@@ -1,5 +1,6 @@
 // What can be done with an item: wait for it, take it back, screen it again, review it, delete it.
 import { ask, fill, notice } from "./api.js";
+import { isTyping } from "./frame.js";
 
 const item = document.getElementById("item");
 const path = `/v1/screenings/${item.dataset.id}`;
@@ -12,6 +13,22 @@ if ("open" in item.dataset) {
     location.reload();
   });
 }
+
+// ---- the items before and after it in the list that one came from ----
+
+const ids = (sessionStorage.getItem("deepscreen-ids") ?? "").split(",");
+const beside = document.getElementById("beside");
+const at = ids.indexOf(item.dataset.id);
+const links = Object.fromEntries([...beside.querySelectorAll("a")].map((link) => [link.rel, link]));
+for (const [rel, id] of [["prev", ids[at - 1]], ["next", ids[at + 1]]]) {
+  if (at < 0 || !id) links[rel].removeAttribute("href");
+  else links[rel].href = `/items/${id}`;
+}
+beside.hidden = at < 0 || ids.length < 2;
+addEventListener("keydown", (event) => {
+  if (isTyping(event)) return;
+  if (event.key === "j" || event.key === "k") links[event.key === "j" ? "next" : "prev"].click();
+});
 
 for (const button of document.querySelectorAll("[data-post]"))
   button.addEventListener("click", async () => {

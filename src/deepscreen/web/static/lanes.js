@@ -32,6 +32,14 @@ export class Lanes {
     });
   }
 
+  /** Marks a stretch of time. */
+  mark(start, end) {
+    const left = Math.min(Math.max(start / this.duration, 0), 1);
+    const right = Math.min(Math.max(end / this.duration, left), 1);
+    this.stretch ??= this.root.appendChild(Object.assign(document.createElement("div"), { className: "stretch" }));
+    Object.assign(this.stretch.style, { left: `${100 * left}%`, width: `${100 * (right - left)}%` });
+  }
+
   /** Moves the cursor; `seconds` is what is seen or heard at this moment. */
   set(seconds) {
     this.line.hidden = false;

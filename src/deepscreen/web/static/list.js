@@ -12,8 +12,14 @@ function move(step) {
   next?.scrollIntoView({ block: "nearest" });
 }
 
+// From an item one goes on to the next of the list that one came from.
+addEventListener("pagehide", () =>
+  sessionStorage.setItem("deepscreen-ids", [...rows.children].map((line) => line.dataset.id).join(",")),
+);
+
 addEventListener("keydown", (event) => {
   if (isTyping(event)) return;
   if (event.key === "j" || event.key === "k") move(event.key === "j" ? 1 : -1);
+  if (event.key === "c") document.querySelector("#compare-link:not([hidden])")?.click();
   if (event.key === "x") document.activeElement.closest(".row")?.querySelector(".choose")?.click();
 });

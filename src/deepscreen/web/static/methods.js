@@ -1,6 +1,11 @@
 // A trial: files that one method screened, computed by another too.
 import { ask, notice, text } from "./api.js";
 
+const SOON_MS = 2000;
+
+// As long as a trial goes on, the page comes anew.
+if (document.getElementById("computing")) setTimeout(() => location.reload(), SOON_MS);
+
 const trial = document.getElementById("trial");
 trial?.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -8,7 +13,7 @@ trial?.addEventListener("submit", async (event) => {
   try {
     const { queued } = await ask("POST", `/v1/methods/${by}/trial`, { of_method: of, most: Number(trial.elements.most.value) });
     notice(text("trialQueued", { count: queued }));
-    setTimeout(() => location.reload(), 2000);
+    setTimeout(() => location.reload(), SOON_MS);
   } catch (error) {
     trial.querySelector(".problem").textContent = error.message;
   }

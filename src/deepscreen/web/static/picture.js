@@ -69,16 +69,31 @@ export class PictureViewer {
     this.swipeAt = isOn ? this.stage.root.clientWidth / 2 : null;
     this.divider?.remove();
     if (isOn) {
-      this.divider = Object.assign(document.createElement("div"), { className: "divider" });
+      this.divider = Object.assign(document.createElement("div"), { className: "divider", tabIndex: 0, role: "slider" });
+      this.divider.ariaLabel = button.textContent;
+      this.divider.addEventListener("keydown", (event) => this.#pushDivider(event));
       this.divider.addEventListener("pointerdown", (event) => this.divider.setPointerCapture(event.pointerId));
       this.divider.addEventListener("pointermove", (event) => {
         if (!this.divider.hasPointerCapture(event.pointerId)) return;
-        this.swipeAt = Math.min(Math.max(this.stage.at(event)[0], 0), this.stage.root.clientWidth);
-        this.#clip();
+        this.#swipeTo(this.stage.at(event)[0]);
       });
       this.stage.root.append(this.divider);
     }
     this.#clip();
+  }
+
+  #swipeTo(x) {
+    this.swipeAt = Math.min(Math.max(x, 0), this.stage.root.clientWidth);
+    this.#clip();
+  }
+
+  /** Arrows move the line, and not the picture below it. */
+  #pushDivider(event) {
+    const steps = { ArrowLeft: -0.02, ArrowRight: 0.02, Home: -1, End: 1 };
+    if (!(event.key in steps)) return;
+    this.#swipeTo(this.swipeAt + steps[event.key] * this.stage.root.clientWidth);
+    event.stopPropagation();
+    event.preventDefault();
   }
 
   #clip() {
@@ -87,6 +102,7 @@ export class PictureViewer {
       return;
     }
     this.divider.style.left = `${this.swipeAt}px`;
+    this.divider.ariaValueNow = String(Math.round((100 * this.swipeAt) / this.stage.root.clientWidth));
     const [x] = this.stage.toSource(this.swipeAt, 0);
     this.veil.style.clipPath = `inset(0 ${this.data.width - x}px 0 0)`;
   }

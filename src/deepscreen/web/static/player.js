@@ -65,6 +65,7 @@ export class Player extends EventTarget {
         if (media !== this.media) return;
         mark();
         this.dispatchEvent(new Event(name));
+        if (name === "ended" && this.isLooping) this.seek(this.stretch[0]).then(() => this.play(true));
       });
   }
 
@@ -140,10 +141,28 @@ export class Player extends EventTarget {
 
   #goTo(button) {
     const { start, end, layer } = button.dataset;
-    this.stretch = end ? [Number(start), Number(end)] : this.stretch;
+    if (end) this.setStretch(Number(start), Number(end));
     if (layer) this.chosen = layer;
     // A time of the record has three decimals; a hair later is surely within its frame.
     this.seek(Number(start) + (layer ? 0.002 : 0));
+  }
+
+  /** What is repeated: a chapter, or from one moment to another; it is marked in the lanes and among the chapters. */
+  setStretch(start, end) {
+    this.stretch = [start, end];
+    this.lanes.mark(start, end);
+    for (const chapter of this.root.querySelectorAll(".chapter[data-end]")) {
+      const isThis = Number(chapter.dataset.start) === start && Number(chapter.dataset.end) === end;
+      if (isThis) chapter.setAttribute("aria-current", "true");
+      else chapter.removeAttribute("aria-current");
+    }
+  }
+
+  /** Begins or ends the stretch at this moment. */
+  #bound(isStart) {
+    const [start, end] = this.stretch ?? [0, this.data.duration];
+    if (isStart) this.setStretch(this.now, this.now < end ? end : this.data.duration);
+    else this.setStretch(this.now > start ? start : 0, this.now);
   }
 
   #wire() {
@@ -154,7 +173,7 @@ export class Player extends EventTarget {
       on: () => this.step(1),
       loop: (button) => {
         this.isLooping = !this.isLooping;
-        this.stretch ??= [0, this.data.duration];
+        if (!this.stretch) this.setStretch(0, this.data.duration);
         button.setAttribute("aria-pressed", this.isLooping);
       },
       saliency: (button) => {
@@ -181,6 +200,8 @@ export class Player extends EventTarget {
       if (event.target.matches("input, select, button")) return;
       if (event.key === " ") acts.play();
       else if (event.key === "," || event.key === ".") this.step(event.key === "," ? -1 : 1);
+      else if (event.key === "i" || event.key === "o") this.#bound(event.key === "i");
+      else if (event.key === "l") root.querySelector('[data-act="loop"]').click();
       else return;
       event.preventDefault();
     });

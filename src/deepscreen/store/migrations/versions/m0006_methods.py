@@ -1,4 +1,4 @@
-"""What each method consisted of; likelihood ratios beside verdicts, to compare methods by."""
+"""What each method consisted of; candidates among workers; likelihood ratios beside verdicts, to compare methods by."""
 
 from __future__ import annotations
 
@@ -17,4 +17,5 @@ def upgrade() -> None:
         sa.Column("first_seen_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_methods")),
     )
+    op.add_column("workers", sa.Column("is_candidate", sa.Boolean(), nullable=True))
     op.add_column("computations", sa.Column("log10_lrs", sa.JSON(), nullable=True))
