@@ -22,7 +22,7 @@ from deepscreen.store.screenings import NotThere
 logger = logging.getLogger(__name__)
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
-NOT_READY_RETRY_AFTER_SECONDS = 5
+UNAVAILABLE_RETRY_AFTER_SECONDS = 5
 
 
 class RequestError(DeepscreenError):
@@ -236,8 +236,8 @@ def error_response(error: DeepscreenError, request_id: str) -> JSONResponse:
         headers["Content-Range"] = f"bytes */{error.size_bytes}"
     if isinstance(error, NoTusVersion):
         headers["Tus-Version"] = "1.0.0"
-    if isinstance(error, NotReady):
-        headers["Retry-After"] = str(NOT_READY_RETRY_AFTER_SECONDS)
+    if status_of(type(error)) == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(UNAVAILABLE_RETRY_AFTER_SECONDS)
     return problem_response(problem_of(error, request_id), headers)
 
 
