@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from deepscreen.engine.about import DetectorInfo, MethodInfo, WeightInfo
 from deepscreen.engine.differences import DETECTOR, LIMITS, MACHINE, POLICY, WEIGHTS, Difference, differences
@@ -17,6 +18,7 @@ from deepscreen.store.computations import Outcome, Queue, State
 from deepscreen.store.keys import Caller, Role
 from deepscreen.store.screenings import Filters, Request, Screenings
 from deepscreen.store.store import Store
+from deepscreen.store.tables import computations
 
 OLD, NEW = "a" * 64, "b" * 64
 ADA = Caller("ada", Role.ADMIN)
@@ -196,3 +198,20 @@ def test_limits_that_were_not_told_differ_by_their_digest() -> None:
         (POLICY, "settings_digest"),
         (LIMITS, "settings_digest"),
     }
+
+
+def test_a_trial_does_not_tell_a_stranger_that_somebody_has_the_file(
+    store: Store, queue: Queue, asked: Screenings, tmp_path: Path
+) -> None:
+    send(asked, tmp_path, "a")
+    finish(queue, OLD, "inconclusive", 0.2)
+    queue_trial(store.database, queue, ADA, one=OLD, other=NEW, most=1)
+    with store.database.write() as connection:  # it takes a minute
+        is_trial = computations.c.method_digest == NEW
+        connection.execute(update(computations).where(is_trial).values(state=State.DONE.value, record_sha256="c" * 64))
+        connection.execute(update(computations).where(is_trial).values(started_at=1.0, ended_at=61.0))
+    path = tmp_path / "again"
+    path.write_bytes(b"a")
+    request = Request(hashlib.sha256(b"a").hexdigest(), 1, "a", None, None)
+    stranger = Caller("eve", Role.EXAMINER)
+    assert asked.create(stranger, request, method_digest=NEW, original=path)[0].state is State.RUNNING

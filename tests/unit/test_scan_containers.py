@@ -186,6 +186,42 @@ def test_too_many_members_too_deep_and_too_dense_are_refused(tmp_path: Path, str
     }
 
 
+def test_a_container_that_is_refused_where_it_lies_is_opened_elsewhere(tmp_path: Path, strict: ScreeningDesk) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    inner = save_zip(tmp_path / "x.zip", {"p.jpg": jpeg(tmp_path, 1)}).read_bytes()
+    between = save_zip(tmp_path / "between.zip", {"x.zip": inner}).read_bytes()
+    save_zip(root / "a.zip", {"in.zip": between})
+    (root / "b.zip").write_bytes(inner)
+    rows, _ = scanned(root, tmp_path / "out", strict)
+    assert rows["a.zip!in.zip!x.zip"].error_type == "UnpackRefused"
+    assert rows["b.zip!p.jpg"].outcome == Outcome.SCREENED
+
+
+def test_what_came_out_before_an_interruption_counts(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    pictures = [save_picture(tmp_path / "p.bmp", "BMP", picture(640 + k, 480)).read_bytes() for k in range(5)]
+    save_zip(root / "a.zip", {str(k): content for k, content in enumerate(pictures)})
+    limits = UnpackLimits(max_bytes=4 * len(pictures[0]) - 1)
+    assert (root / "a.zip").stat().st_size < limits.max_bytes
+    desk = ScreeningDesk.with_fake_detectors(Settings(device="cpu", unpack=limits))
+    rows, _ = scanned(root, tmp_path / "whole", desk)
+    done: list[Row] = []
+
+    def stop(row: Row) -> None:
+        done.append(row)
+        if len(done) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scan(root, tmp_path / "cut", desk=desk, options=ScanOptions(), progress=Progress(done=stop))
+    scanned(root, tmp_path / "cut", desk)
+    desk.close()
+    assert rows["a.zip"].error_type == "UnpackRefused"
+    assert (tmp_path / "cut" / "records.jsonl").read_bytes() == (tmp_path / "whole" / "records.jsonl").read_bytes()
+
+
 def test_pictures_win_over_weak_signs_of_a_container(tmp_path: Path, desk: ScreeningDesk) -> None:
     """A picture that also passes for a disk must be screened as the picture that it is."""
     root = tmp_path / "in"

@@ -133,3 +133,44 @@ def test_a_result_that_is_not_whole_is_not_joined(shards: list[Path], tmp_path: 
         next((copy / EVIDENCE_NAME).glob(f"*/{RECORD_NAME}")).write_bytes(b"{}")
     with pytest.raises(BlobDamaged, match="is not whole"):
         join(copies, tmp_path / "out", with_parquet=False)
+
+
+def of_shard_of_two(number: int, pattern: str) -> str:
+    """A name that falls into shard *number* of two; *pattern* puts the count into it."""
+    return next(name for n in range(100) if Shard(number, 2).has((name := pattern.format(n)).encode()))
+
+
+@pytest.mark.parametrize("salt", range(4))
+def test_copies_of_a_member_name_a_file_that_is_listed(tmp_path: Path, desk: ScreeningDesk, salt: int) -> None:
+    """Whichever of container and member has the smaller sha256."""
+    case = tmp_path / "case"
+    case.mkdir()
+    content = save_picture(tmp_path / "p.png", "PNG", picture(30 + salt, 30)).read_bytes()
+    save_zip(case / of_shard_of_two(1, "a{:02}.zip"), {"p.png": content, "salt": bytes([salt])})
+    (case / of_shard_of_two(2, "b{:02}.zip")).write_bytes(next(case.iterdir()).read_bytes())
+    (case / of_shard_of_two(2, "c{:02}.png")).write_bytes(content)
+    outs = [tmp_path / "1", tmp_path / "2"]
+    for number, out in enumerate(outs, 1):
+        scanned(case, out, desk, shard=Shard(number, 2))
+    scanned(case, tmp_path / "whole", desk)
+    join(outs, tmp_path / "joined", with_parquet=False)
+    assert results(tmp_path / "joined") == results(tmp_path / "whole")
+
+
+def test_what_failed_in_one_shard_has_the_result_of_another(tmp_path: Path, desk: ScreeningDesk) -> None:
+    case = tmp_path / "case"
+    case.mkdir()
+    names = [of_shard_of_two(1, "a{:02}"), of_shard_of_two(1, "b{:02}"), of_shard_of_two(2, "c{:02}")]
+    for name in names:
+        save_picture(case / name, "PNG")
+    outs = [tmp_path / "1", tmp_path / "2"]
+    for number, out in enumerate(outs, 1):
+        scanned(case, out, desk, shard=Shard(number, 2))
+    with sqlite3.connect(outs[0] / JOURNAL_NAME) as database:  # as if the decoder had been too slow there
+        database.execute("UPDATE files SET outcome = 'failed', error_type = 'DecodeTimeout', verdict = NULL")
+    summary = join(outs, tmp_path / "joined", with_parquet=False)
+    assert (summary.seen, summary.failed) == (3, 0)
+    with sqlite3.connect(tmp_path / "joined" / JOURNAL_NAME) as database:
+        ways = database.execute("SELECT way, first_way FROM files ORDER BY way").fetchall()
+    one, two, three = (name.encode() for name in names)
+    assert ways == [(one, three), (two, three), (three, None)]

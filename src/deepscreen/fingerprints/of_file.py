@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from deepscreen.errors import MediaError
+from deepscreen.errors import DecoderCrashed, DecodeTimeout, MediaError
 from deepscreen.fingerprints.gathering import FRAMES, picture_fingerprint, sound_fingerprint
 from deepscreen.fingerprints.grouping import group_clips, group_pictures, group_sounds
 from deepscreen.fingerprints.nearness import CLIP, PICTURE
@@ -28,6 +28,8 @@ def fingerprint_of(decoder: Decoder, intake: Intake, examined: Examined) -> Fing
             content = _frames(decoder, intake, examined)
         else:
             content = _sound(decoder, intake)
+    except (DecodeTimeout, DecoderCrashed):  # it may go well another time
+        raise
     except MediaError:  # screening the file will tell what is wrong with it
         return None
     return (examined.facts.kind, content) if content else None

@@ -196,7 +196,7 @@ class Arrivals:
     ) -> Iterator[Arrival]:
         row = place.row(Outcome.NOT_SCREENED, Reason.CONTAINER)
         unpack = self._desk.settings.unpack
-        budget = place.budget or Budget(unpack, intake.size_bytes)
+        budget = place.budget or Budget(unpack, intake.size_bytes, spent_bytes=self._journal.unpacked_bytes(place.way))
         within = replace(
             place, container=place.container or place.way, around=place.around | {intake.sha256}, budget=budget
         )
@@ -207,6 +207,8 @@ class Arrivals:
             with self._desk.decoder.members(intake, kind, further=further, max_members=unpack.max_members) as members:
                 yield from self._members(within, members, budget)
         except MediaError as error:
+            if isinstance(error, UnpackRefused):
+                self._met.discard(intake.sha256)  # the same container may be opened where it lies otherwise
             row = error_row(place.way, place.container, error)
             row = replace(row, outcome=Outcome.FAILED, reason=Reason.CONTAINER)
         row = replace(row, sha256=intake.sha256, size_bytes=intake.size_bytes)

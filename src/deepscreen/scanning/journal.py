@@ -17,7 +17,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from deepscreen.errors import ConfigError
+from deepscreen.errors import ConfigError, StorageFull, UnpackRefused
 from deepscreen.record import Verdict
 from deepscreen.report.wording import shown
 from deepscreen.scanning.listing import Entry
@@ -40,6 +40,8 @@ CREATE TEMP TABLE present (way BLOB PRIMARY KEY, size INTEGER, mtime INTEGER) WI
 PASSING_SQL = ", ".join(f"'{name}'" for name in sorted(PASSING))
 IS_TOP, IS_DONE = "container IS NULL", "outcome IS NOT NULL"
 IS_FIRST = f"{IS_DONE} AND first_way IS NULL"  # of its content
+# What a container was refused for (how deep it lies, how much had come out before) holds there and nowhere else.
+SPEAKS_FOR_COPIES = f"{IS_FIRST} AND error_type IS NOT '{UnpackRefused.__name__}'"
 PUT_ROW = (
     f"INSERT INTO files ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
     f"ON CONFLICT (way) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS if name != 'way')}"
@@ -174,9 +176,7 @@ class Journal:
 
     def find_content(self, sha256: str) -> Row | None:
         """The file in which this content was met first, once something came of it."""
-        found = self._rows(
-            f"SELECT * FROM files WHERE sha256 = ? AND {IS_DONE} AND first_way IS NULL ORDER BY way LIMIT 1", sha256
-        )
+        found = self._rows(f"SELECT * FROM files WHERE sha256 = ? AND {SPEAKS_FOR_COPIES} ORDER BY way LIMIT 1", sha256)
         return _row(found[0]) if found else None
 
     def find_contents(self, contents: Collection[str]) -> dict[str, Row]:
@@ -184,8 +184,8 @@ class Journal:
         found: dict[str, Row] = {}
         for group in _by(PAGE_ROWS, sorted(contents)):
             for row in self._rows(
-                f"SELECT * FROM files WHERE sha256 IN ({', '.join('?' * len(group))}) AND {IS_DONE} "
-                "AND first_way IS NULL ORDER BY way DESC",
+                f"SELECT * FROM files WHERE sha256 IN ({', '.join('?' * len(group))}) AND {SPEAKS_FOR_COPIES} "
+                "ORDER BY way DESC",
                 *group,
             ):
                 found[row["sha256"]] = _row(row)  # the first by its way comes last
@@ -216,32 +216,50 @@ class Journal:
     def join_contents(self) -> None:
         """Of contents that several files are the first of, as after ``take_all``: one stays, the others are its copies.
 
-        It is the one that a scan of all would have come to first. A container that is a copy loses what is below it.
+        It is the one that a scan of all would have come to first, and of which something came. A container that is a
+        copy loses what is below it, once all copies are known.
         """
-        is_first = f"{IS_FIRST} AND outcome <> '{Outcome.KNOWN}'"
+        is_first = f"{SPEAKS_FOR_COPIES} AND outcome <> '{Outcome.KNOWN}'"
         contents = self._rows(
             f"SELECT sha256 FROM files WHERE sha256 IS NOT NULL AND {is_first} GROUP BY sha256 HAVING COUNT(*) > 1"
         )
-        by_turn = f"SELECT * FROM files WHERE sha256 = ? AND {is_first} ORDER BY COALESCE(container, way), way"
+        by_turn = (
+            f"SELECT * FROM files WHERE sha256 = ? AND {is_first} "
+            f"ORDER BY outcome = '{Outcome.FAILED}', COALESCE(container, way), way"
+        )
         self._rows("CREATE INDEX by_content ON files (sha256)")
+        copied: list[Row] = []
         for content in contents:
-            rows = [_row(found) for found in self._rows(by_turn, content["sha256"])]
-            if len(rows) > 1:
-                self._make_copies(rows[0], rows[1:])
+            first, *others = (_row(found) for found in self._rows(by_turn, content["sha256"]))
+            self._make_copies(first, others)
+            copied += others if first.reason == Reason.CONTAINER else ()
         self._rows("DROP INDEX by_content")
+        self._drop_below(copied)
 
     def _make_copies(self, first: Row, others: Sequence[Row]) -> None:
+        """All files of the content, those too that were copies in their shard, get what came of *first*."""
         with self._transaction() as database:
             database.executemany(PUT_ROW, (_values(first.copied_as(other)) for other in others))
-            database.execute(
-                "UPDATE files SET first_way = ?1 WHERE sha256 = ?2 AND first_way IS NOT NULL", [first.way, first.sha256]
-            )
-            for other in others if first.reason == Reason.CONTAINER else ():
-                below = other.way + MEMBER_MARK
+            copies = database.execute(
+                "SELECT * FROM files WHERE sha256 = ? AND first_way IS NOT NULL", [first.sha256]
+            ).fetchall()
+            database.executemany(PUT_ROW, (_values(first.copied_as(_row(copy))) for copy in copies))
+
+    def _drop_below(self, containers: Sequence[Row]) -> None:
+        with self._transaction() as database:
+            for container in containers:
+                below = container.way + MEMBER_MARK
                 database.execute(
                     "DELETE FROM files WHERE container = ?1 AND substr(way, 1, ?2) = ?3",
-                    [other.container or other.way, len(below), below],
+                    [container.container or container.way, len(below), below],
                 )
+
+    def unpacked_bytes(self, container: bytes) -> int:
+        """Of all files below a container of the folder that are done."""
+        found = self._rows(
+            f"SELECT COALESCE(SUM(size_bytes), 0) AS n FROM files WHERE container = ? AND {IS_DONE}", container
+        )
+        return int(found[0]["n"])
 
     def _pages(self, table: str, key: str, last: bytes | str) -> Iterator[list[sqlite3.Row]]:
         while page := self._rows(f"SELECT * FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT {PAGE_ROWS}", last):
@@ -278,10 +296,11 @@ class Journal:
             last = page[-1]["sha256"]
 
     def fingerprints(self, kind: str) -> Iterator[tuple[str, bytes]]:
-        """Sha256 and fingerprint of every content of this kind of fingerprint."""
+        """Sha256 and fingerprint of every content of this kind of fingerprint that is still among the files."""
         last = ""
         while page := self._rows(
-            f"SELECT sha256, content FROM fingerprints WHERE kind = ? AND sha256 > ? ORDER BY sha256 LIMIT {PAGE_ROWS}",
+            "SELECT sha256, content FROM fingerprints WHERE kind = ? AND sha256 > ? AND EXISTS (SELECT 1 FROM files "
+            f"WHERE files.sha256 = fingerprints.sha256 AND {IS_FIRST}) ORDER BY sha256 LIMIT {PAGE_ROWS}",
             kind,
             last,
         ):
@@ -310,13 +329,16 @@ class Journal:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
             try:
+                self._database.execute("BEGIN IMMEDIATE")
                 yield self._database
-            except BaseException:
-                self._database.execute("ROLLBACK")
+                self._database.execute("COMMIT")
+            except BaseException as error:
+                if self._database.in_transaction:  # SQLite may have rolled back itself
+                    self._database.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                    raise StorageFull("no space left for the journal of the scan") from error
                 raise
-            self._database.execute("COMMIT")
 
 
 def _by(size: int, values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -23,6 +23,7 @@ from deepscreen.scanning.similar import similar_groups
 from deepscreen.scanning.summary import Summary, summary_of
 from deepscreen.scanning.table import Table
 from deepscreen.screening import ScreeningDesk
+from deepscreen.store.disk_errors import told_as_store_errors
 
 SHARD_FACT = "shard"  # of a journal: which part of the folder it has
 JOURNAL_NAME, LOCK_NAME, UNPACKED_NAME, KNOWN_NAME = "scan.sqlite", "scan.lock", "unpacked", "known.sqlite"
@@ -83,7 +84,8 @@ def scan(source: Path, out_dir: Path, *, desk: ScreeningDesk, options: ScanOptio
                 progress.begun(journal.pending_count())
                 table.work()
                 summary = summary_of(journal, desk.provenance)
-                write_lists(journal, out_dir, summary, similar_groups(journal), with_parquet=options.with_parquet)
+                with told_as_store_errors(full="no space left for results", refused="results cannot be written"):
+                    write_lists(journal, out_dir, summary, similar_groups(journal), with_parquet=options.with_parquet)
                 if options.watch_seconds is None or not progress.waiting(summary):
                     return summary
                 looks.again()

@@ -83,6 +83,8 @@ class Table:
                     self._note(*in_hand.popleft())
                 in_hand.append((arrivals, workers.submit(self._screen, arrivals[-1], networks)))
             else:
+                if (unpacked := arrivals[-1].unpacked) is not None:
+                    unpacked.unlink(missing_ok=True)  # nobody reads it any more; those before may take long
                 in_hand.append((arrivals, None))
             while len(in_hand) > MOST_WAITING or (in_hand and _is_done(in_hand[0][1])):
                 self._note(*in_hand.popleft())

@@ -24,10 +24,11 @@ SEGMENT_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 class Budget:
     """What may still come out of one container of the folder, with all containers within it."""
 
-    def __init__(self, limits: UnpackLimits, container_bytes: int) -> None:
+    def __init__(self, limits: UnpackLimits, container_bytes: int, *, spent_bytes: int = 0) -> None:
+        """``spent_bytes``: what came out of it before the scan was stopped."""
         self._limits = limits
         self._most_bytes = min(limits.max_bytes, max(FREE_BYTES, int(limits.max_ratio * container_bytes)))
-        self._bytes = self._members = 0
+        self._bytes, self._members = spent_bytes, 0
         self.is_spent = False  # something was refused
 
     def spend(self, size_bytes: int) -> None:

@@ -14,11 +14,12 @@ from deepscreen.store.tables import fingerprints
 
 
 def keep(connection: Connection, media_sha256: str, found: Mapping[str, bytes]) -> None:
-    """Keeps what was *found*, by kind ("image", "video", "audio"), instead of what was kept of this content before.
+    """Keeps what was *found*, by kind ("image", "video", "audio"); what another method found of other kinds stays.
 
     The caller holds ``EVIDENCE_LOCK``, and knows that a screening of the content is left.
     """
-    forget(connection, media_sha256)
+    own = (fingerprints.c.media_sha256 == media_sha256) & fingerprints.c.kind.in_(list(found))
+    connection.execute(delete(fingerprints).where(own))
     rows = [{"media_sha256": media_sha256, "kind": kind, "content": content} for kind, content in found.items()]
     if rows:
         connection.execute(insert(fingerprints), rows)

@@ -281,11 +281,13 @@ class Screenings:
         return str(row.id)
 
     def _joined_at(self, connection: Connection, caller: Caller, case_id: str | None, computation: str) -> float | None:
-        """Now, where others than the caller and the case had this computed; else None."""
+        """Now, where others than the caller and the case had this computed, or a trial of the method did; else None."""
         others = select(screenings.c.created_by, screenings.c.case_id).where(screenings.c.computation_id == computation)
         rows = connection.execute(others).all()
-        is_own = any(row.created_by == caller.id if case_id is None else row.case_id == case_id for row in rows)
-        return self._database.now(connection) if rows and not is_own else None
+        if any(row.created_by == caller.id if case_id is None else row.case_id == case_id for row in rows):
+            return None
+        state = connection.execute(select(computations.c.state).where(computations.c.id == computation)).scalar_one()
+        return self._database.now(connection) if rows or state != State.QUEUED.value else None
 
     def _cancel_unwanted(self, connection: Connection, computation: str) -> None:
         """A computation that nobody waits for any more is not begun."""
