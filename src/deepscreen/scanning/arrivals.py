@@ -110,7 +110,8 @@ class Arrivals:
 
     def _page(self, page: list[Pending], hashed: dict[bytes, str]) -> Iterator[list[Arrival]]:
         """``hashed``: by way, the sha256 of those that are small and no containers."""
-        met = set(self._journal.find_contents(set(hashed.values())))
+        asked = set(hashed.values())
+        met = set(self._journal.find_contents(asked))
         copies: list[Arrival] = []
         for way, size_bytes in page:
             sha256 = hashed.get(way)
@@ -123,7 +124,7 @@ class Arrivals:
                 copies = []
             for arrival in self._top(_Place(way)):
                 yield [arrival]
-                if arrival.row.sha256 is not None:
+                if arrival.row.sha256 in asked:
                     met.add(arrival.row.sha256)
         if copies:
             yield copies

@@ -72,8 +72,8 @@ class SharedBatches:
     def _run_one_batch(self) -> None:
         with self._changed:
             taken = self._take()
-        batch = torch.cat([share.items[start:stop] for share, start, stop in taken])
         try:
+            batch = torch.cat([share.items[start:stop] for share, start, stop in taken])
             outputs = run_fixed_batches(self._forward_of(taken[0][0].kind), batch, self._batch_size)
         except BaseException as error:
             for share, _, _ in taken:
