@@ -129,6 +129,40 @@ def test_red_entries_of_others_are_not_for_examiners(register: Register) -> None
         register.get("no such id", ADMIN)
 
 
+def test_revisions_that_were_red_stay_hidden(register: Register) -> None:
+    made = add(register, tlp="red", tool="for named people")
+    register.amend(made.id, ADMIN, stated(), revision=1, reason="x")
+    assert [kept.entry.revision for kept in register.history(made.id, BEN)] == [2]
+    for caller in (ADA, ADMIN):
+        assert [kept.entry.revision for kept in register.history(made.id, caller)] == [2, 1]
+
+
+def test_campaign_tells_no_id_of_a_red_entry(register: Register) -> None:
+    red, seen = add(register, tlp="red"), add(register, BEN, subject(NEAR, "33"))
+    assert (seen.campaign, register.get(seen.id, BEN).campaign) == (None, None)
+    assert register.page(BEN, Filters(campaign=red.id), limit=9) == []
+    assert register.page(BEN, Filters(campaign=seen.id), limit=9) == []
+    third = add(register, BEN, subject(NEAR, "44"))
+    assert third.campaign == register.get(seen.id, BEN).campaign == seen.id
+    found = register.page(BEN, Filters(campaign=seen.id), limit=9)
+    assert [(kept.id, kept.campaign) for kept in found] == [(third.id, seen.id), (seen.id, seen.id)]
+    assert register.page(BEN, Filters(campaign=red.id), limit=9) == []
+    assert register.page(BEN, Filters(campaign=third.id), limit=9) == []
+    for caller in (ADA, ADMIN):
+        assert {kept.campaign for kept in register.page(caller, Filters(campaign=red.id), limit=9)} == {red.id}
+
+
+def test_mark_that_others_set_is_never_lowered(register: Register) -> None:
+    theirs = add(register).entry.model_copy(update={"id": "5f2d8c9a-41b0-4e66-98d1-f0a29c7b4e15", "tlp": Tlp.AMBER})
+    register.take_in(ADMIN, [theirs], origin="north")
+    with pytest.raises(EntryAboveTlp, match="given under TLP:amber"):
+        register.amend(theirs.id, ADMIN, stated(tlp="green"), revision=1, reason="x")
+    raised = register.amend(theirs.id, ADMIN, stated(tlp="amber+strict"), revision=1, reason="x")
+    assert raised.entry.tlp is Tlp.AMBER_STRICT
+    register.take_in(ADMIN, [theirs.model_copy(update={"revision": 3, "tlp": Tlp.CLEAR})], origin="north")
+    assert register.get(theirs.id, ADMIN).entry.tlp is Tlp.CLEAR, "who gave it may"
+
+
 def test_nothing_above_the_mark_goes_out(register: Register, store: Store) -> None:
     made = {tlp: add(register, tlp=tlp).id for tlp in Tlp}
     for number, audience in enumerate(Tlp):

@@ -14,6 +14,7 @@ from deepscreen.errors import EntryAboveTlp, EntryChanged
 from deepscreen.register.campaigns import Member, campaigns_of, near
 from deepscreen.register.entry import Entry, Misuse, Statement, Status, Tlp, ToolKind, moment
 from deepscreen.register.rows import Kept, columns_of, kept_of
+from deepscreen.register.seen import as_told, current, in_campaign, sees
 from deepscreen.register.subject import Subject
 from deepscreen.store import audit
 from deepscreen.store.acts import MISUSE_ADDED, MISUSE_AMENDED, MISUSE_EXPORTED, MISUSE_IMPORTED
@@ -98,24 +99,26 @@ class Register:
         return self.history(entry_id, caller)[0]
 
     def history(self, entry_id: str, caller: Caller) -> list[Kept]:
-        """All revisions of one entry, the current one first."""
+        """All revisions of one entry that the caller may see, the current one first."""
         query = select(table).where(table.c.id == entry_id).order_by(table.c.revision.desc())
         with self._database.read() as connection:
             found = [kept_of(row) for row in connection.execute(query)]
-        if not found or not _sees(caller, found[0]):
-            raise NotThere
-        return found
+            if not found or not sees(caller, found[0]):
+                raise NotThere
+            return as_told(connection, caller, [kept for kept in found if sees(caller, kept)])
 
     def page(
         self, caller: Caller, filters: Filters, *, limit: int, before: tuple[float, str] | None = None
     ) -> list[Kept]:
         """Current entries from the newest to the oldest, those older than *before* (time and id of the last one)."""
-        query = _current(caller).where(*_conditions(filters))
+        query = current(caller).where(*_conditions(filters))
         if before is not None:
             query = query.where(tuple_(table.c.created_at, table.c.id) < before)
         query = query.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
         with self._database.read() as connection:
-            return [kept_of(row) for row in connection.execute(query)]
+            if filters.campaign is not None:
+                query = query.where(in_campaign(connection, caller, filters.campaign))
+            return as_told(connection, caller, [kept_of(row) for row in connection.execute(query)])
 
     def like(self, subject: Subject) -> tuple[str, ...]:
         """Ids of the entries whose files are copies of this one, as many as ``page`` can be asked for."""
@@ -126,15 +129,23 @@ class Register:
         return tuple(member.id for member in near(asked, others)[-IDS_AT_ONCE:])
 
     def amend(self, entry_id: str, caller: Caller, statement: Statement, *, revision: int, reason: str) -> Kept:
-        """Puts another revision above *revision*; raises EntryChanged where that is not the current one any more."""
+        """Puts another revision above *revision*.
+
+        Raises EntryChanged where that is not the current one any more, and EntryAboveTlp where the mark of an entry
+        that others gave would be lowered.
+        """
         with self._database.write() as connection:
             self._database.lock(connection, REGISTER_LOCK)
             before = self._there(connection, entry_id)
-            if before is None or not _sees(caller, before):
+            if before is None or not sees(caller, before):
                 raise NotThere
             if before.entry.revision != revision:
                 raise EntryChanged(
                     f"revision {before.entry.revision} stands by now, not {revision}; read it and decide anew"
+                )
+            if before.origin is not None and not before.entry.tlp.reaches(statement.tlp):
+                raise EntryAboveTlp(
+                    f"entry {entry_id} was given under TLP:{before.entry.tlp}; only who gave it may mark it lower"
                 )
             now = max(moment(self._database.now(connection)), before.entry.revised_at)
             changed = {**before.entry.model_dump(), **statement.model_dump()}
@@ -151,7 +162,7 @@ class Register:
         Raises EntryAboveTlp where one that is asked for by its id may not go there.
         """
         with self._database.write() as connection:
-            query = _current(caller).order_by(table.c.created_at, table.c.id)
+            query = current(caller).order_by(table.c.created_at, table.c.id)
             if ids:
                 query = query.where(table.c.id.in_(ids))
             found = [kept_of(row) for row in connection.execute(query)]
@@ -258,17 +269,6 @@ def _set_campaign(connection: Connection, ids: Sequence[str], campaign: str) -> 
         connection.execute(update(table).where(is_meant).values(campaign=campaign))
 
 
-def _current(caller: Caller) -> Any:
-    query = select(table).where(table.c.is_current.is_(True))
-    if caller.sees_all:
-        return query
-    return query.where(or_(table.c.tlp != Tlp.RED.value, table.c.created_by == caller.id))
-
-
-def _sees(caller: Caller, kept: Kept) -> bool:
-    return caller.sees_all or kept.entry.tlp is not Tlp.RED or kept.created_by == caller.id
-
-
 def _may_go(kept: Kept, audience: Tlp) -> bool:
     handed_on = kept.origin is not None and kept.entry.tlp in STAYS_HERE
     return kept.entry.tlp.reaches(audience) and not handed_on
@@ -285,7 +285,6 @@ def _conditions(filters: Filters) -> list[Any]:
         table.c.status: filters.status,
         table.c.tlp: filters.tlp,
         table.c.case_reference: filters.case_reference,
-        table.c.campaign: filters.campaign,
         table.c.media_sha256: filters.media_sha256,
     }
     found = [column == str(value) for column, value in equal.items() if value is not None]
