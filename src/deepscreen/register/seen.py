@@ -35,12 +35,12 @@ def as_told(connection: Connection, caller: Caller, found: Sequence[Kept]) -> li
 def in_campaign(connection: Connection, caller: Caller, name: str) -> ColumnElement[bool]:
     """The condition on rows of the campaign that the caller is told by this name."""
     if caller.sees_all:
-        return table.c.campaign == name
+        return table.c.campaign.in_((name,))
     row = connection.execute(current(caller).where(table.c.id == name)).first()
     kept_as = None if row is None else row.campaign
     if kept_as is None or _names(connection, caller, {kept_as}).get(kept_as) != name:
         return false()
-    return table.c.campaign == kept_as
+    return table.c.campaign.in_((kept_as,))
 
 
 def _is_seen(caller: Caller) -> ColumnElement[bool]:
