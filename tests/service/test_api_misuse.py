@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -198,12 +200,40 @@ def test_mark_that_is_higher_than_the_export_stays(ask: Ask, entries: list[dict[
     ask(422, "auditor", "GET", "/v1/misuse/export", params={"format": "csv"})
 
 
+def test_what_came_from_elsewhere_is_not_marked_lower(ask: Ask, entries: list[dict[str, Any]], tmp_path: Path) -> None:
+    exported = ask(200, "auditor", "GET", "/v1/misuse/export", params={"format": "stix", "tlp": "green"})
+    taken = {"format": "stix", "origin": "north"}
+    with serving(Settings(data_dir=tmp_path / "elsewhere", device="cpu")) as elsewhere:
+        elsewhere.post("/v1/misuse/import", params=taken, content=exported.content)
+        path, change = f"/v1/misuse/{entries[0]['id']}", {"revision": 1, "reason": "x"}
+        answer = elsewhere.patch(path, json=change | {"tlp": "clear"})
+        assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (422, "entry-above-tlp")
+        assert elsewhere.patch(path, json=change | {"tlp": "amber"}).status_code == 200
+
+
+def test_what_no_database_and_no_answer_takes_is_refused(ask: Ask) -> None:
+    before = base64.urlsafe_b64encode(b"1.0 a\0b").decode()
+    assert "before" in ask(422, "auditor", "GET", "/v1/misuse", params={"before": before}).json()["detail"]
+    event = json.dumps({"uuid": "\ud800", "Object": [{"name": "deepfake-misuse"}]})
+    taken = {"format": "misp", "origin": "north"}
+    answer = ask(422, "admin", "POST", "/v1/misuse/import", params=taken, content=event.encode())
+    assert "'\\ud800'" in answer.json()["detail"]
+
+
 def test_every_act_is_in_the_audit_log(ask: Ask, entries: list[dict[str, Any]]) -> None:
-    ask(200, "auditor", "GET", "/v1/misuse/export", params={"format": "csv", "tlp": "green"})
+    exported = ask(200, "auditor", "GET", "/v1/misuse/export", params={"format": "csv", "tlp": "green"})
+    digest = hashlib.sha256(exported.content).hexdigest()
     found = ask(200, "auditor", "GET", "/v1/audit", params={"subject": entries[0]["id"]}).json()["entries"]
     assert [entry["act"] for entry in found] == ["misuse-added"]
     whole = ask(200, "auditor", "GET", "/v1/audit", params={"subject": "misuse-register"}).json()["entries"]
-    assert whole[-1]["details"] == {"entries": 3, "left_out": 0, "tlp": "green", "format": "csv"}
+    told = {"entries": 3, "left_out": 0, "tlp": "green", "format": "csv", "file_sha256": digest}
+    assert whole[-1]["details"] == told
+    taken = {"format": "csv", "origin": "north"}
+    ask(200, "admin", "POST", "/v1/misuse/import", params=taken, content=exported.content)
+    whole = ask(200, "auditor", "GET", "/v1/audit", params={"subject": "misuse-register"}).json()["entries"]
+    assert whole[-1]["details"] == {
+        "added": 0, "amended": 0, "known": 3, "refused": 0, "origin": "north", "file_sha256": digest,
+    }  # fmt: skip
 
 
 def test_command_line_works_on_the_same_register(own_settings: Settings, png: bytes, tmp_path: Path) -> None:

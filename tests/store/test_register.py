@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from deepscreen.errors import EntryAboveTlp, EntryChanged
+from deepscreen.register import joining
 from deepscreen.register.book import Filters, Register, TakenIn
+from deepscreen.register.campaigns import Member, campaigns_of
 from deepscreen.register.entry import Entry, Statement, Status, Tlp
 from deepscreen.register.exchange import ExchangeFormat, read, written
 from deepscreen.register.rows import Kept
@@ -84,8 +87,9 @@ def test_amendment_is_another_revision_and_the_first_one_stays(register: Registe
         register.amend(made.id, rita, stated(), revision=1, reason="too late")
     with store.database.read() as connection:
         last = audit.entries(connection, subject=made.id)[-1]
-    assert (last.act, last.details["changed"], last.details["reason"]) == (
-        "misuse-amended", "status", "Found on a computer.",
+    digest = hashlib.sha256(b"Found on a computer.").hexdigest()
+    assert (last.act, last.details) == (
+        "misuse-amended", {"revision": 2, "changed": "status", "reason_sha256": digest},
     )  # fmt: skip
     assert list(verify(store)) == []
 
@@ -100,6 +104,46 @@ def test_copies_are_one_campaign_and_a_third_joins_it(register: Register) -> Non
     register.amend(copy.id, ADMIN, stated(status="confirmed"), revision=1, reason="x")
     found = register.page(ADA, Filters(campaign=first.id), limit=9)
     assert {kept.id for kept in found} == {first.id, copy.id}
+
+
+def test_campaign_goes_across_kinds_by_one_hash(register: Register) -> None:
+    first = add(register)
+    second = add(register, about=Subject("audio", "11" * 32, None))
+    third = add(register, about=subject(NEAR, "33"))
+    found = register.page(ADA, Filters(campaign=first.id), limit=9)
+    assert {kept.id for kept in found} == {first.id, second.id, third.id}
+
+
+def test_campaigns_are_foreseen_before_others_have_to_wait(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And found anew where another entry came meanwhile."""
+    first = add(register)
+    compared: list[int] = []
+
+    def watched(members: Sequence[Member]) -> dict[str, str]:
+        compared.append(len(members))
+        if compared == [2, 3]:
+            add(register, about=subject(NEAR, "55"))
+        return campaigns_of(members)
+
+    monkeypatch.setattr(joining, "campaigns_of", watched)
+    one = first.entry.model_copy(update={"id": "5f2d8c9a-41b0-4e66-98d1-f0a29c7b4e15"})
+    register.take_in(ADMIN, [one], origin="north")
+    assert compared == [2]
+    two = first.entry.model_copy(update={"id": "5f2d8c9a-41b0-4e66-98d1-f0a29c7b4e16"})
+    register.take_in(ADMIN, [two], origin="north")
+    assert compared == [2, 3, 4]
+    assert [kept.campaign for kept in register.page(ADA, Filters(), limit=9)] == [min(first.id, one.id)] * 4
+
+
+def test_files_that_go_out_and_come_in_are_in_the_audit_log(register: Register, store: Store) -> None:
+    add(register)
+    shared = register.share(ADMIN, tlp=Tlp.GREEN, file_format="stix")
+    assert shared.content == written(shared.entries, ExchangeFormat.STIX)
+    register.take_in(ADMIN, [], origin="north", file_sha256="ab" * 32)
+    with store.database.read() as connection:
+        out, taken_in = audit.entries(connection)[-2:]
+    assert out.details["file_sha256"] == hashlib.sha256(shared.content).hexdigest()
+    assert taken_in.details["file_sha256"] == "ab" * 32
 
 
 def test_lists_are_filtered_searched_and_paged(register: Register) -> None:
@@ -127,6 +171,40 @@ def test_red_entries_of_others_are_not_for_examiners(register: Register) -> None
     assert register.page(ADA, Filters(), limit=9) == register.page(ADMIN, Filters(), limit=9) == [red]
     with pytest.raises(NotThere):
         register.get("no such id", ADMIN)
+
+
+def test_revisions_that_were_red_stay_hidden(register: Register) -> None:
+    made = add(register, tlp="red", tool="for named people")
+    register.amend(made.id, ADMIN, stated(), revision=1, reason="x")
+    assert [kept.entry.revision for kept in register.history(made.id, BEN)] == [2]
+    for caller in (ADA, ADMIN):
+        assert [kept.entry.revision for kept in register.history(made.id, caller)] == [2, 1]
+
+
+def test_campaign_tells_no_id_of_a_red_entry(register: Register) -> None:
+    red, seen = add(register, tlp="red"), add(register, BEN, subject(NEAR, "33"))
+    assert (seen.campaign, register.get(seen.id, BEN).campaign) == (None, None)
+    assert register.page(BEN, Filters(campaign=red.id), limit=9) == []
+    assert register.page(BEN, Filters(campaign=seen.id), limit=9) == []
+    third = add(register, BEN, subject(NEAR, "44"))
+    assert third.campaign == register.get(seen.id, BEN).campaign == seen.id
+    found = register.page(BEN, Filters(campaign=seen.id), limit=9)
+    assert [(kept.id, kept.campaign) for kept in found] == [(third.id, seen.id), (seen.id, seen.id)]
+    assert register.page(BEN, Filters(campaign=red.id), limit=9) == []
+    assert register.page(BEN, Filters(campaign=third.id), limit=9) == []
+    for caller in (ADA, ADMIN):
+        assert {kept.campaign for kept in register.page(caller, Filters(campaign=red.id), limit=9)} == {red.id}
+
+
+def test_mark_that_others_set_is_never_lowered(register: Register) -> None:
+    theirs = add(register).entry.model_copy(update={"id": "5f2d8c9a-41b0-4e66-98d1-f0a29c7b4e15", "tlp": Tlp.AMBER})
+    register.take_in(ADMIN, [theirs], origin="north")
+    with pytest.raises(EntryAboveTlp, match="given under TLP:amber"):
+        register.amend(theirs.id, ADMIN, stated(tlp="green"), revision=1, reason="x")
+    raised = register.amend(theirs.id, ADMIN, stated(tlp="amber+strict"), revision=1, reason="x")
+    assert raised.entry.tlp is Tlp.AMBER_STRICT
+    register.take_in(ADMIN, [theirs.model_copy(update={"revision": 3, "tlp": Tlp.CLEAR})], origin="north")
+    assert register.get(theirs.id, ADMIN).entry.tlp is Tlp.CLEAR, "who gave it may"
 
 
 def test_nothing_above_the_mark_goes_out(register: Register, store: Store) -> None:
@@ -179,7 +257,9 @@ def test_import_never_changes_what_is_ours_or_anothers(register: Register) -> No
     other = theirs.model_copy(update={"revision": 2, "tool": "forged"})
     assert register.take_in(ADMIN, [other], origin="south").refused == (theirs.id,)
     swapped = other.model_copy(update={"media_sha256": "ff" * 32})
-    assert register.take_in(ADMIN, [swapped], origin="north") == TakenIn(0, 0, 1, ()), "an entry keeps its file"
+    assert register.take_in(ADMIN, [swapped], origin="north").refused == (theirs.id,), "an entry keeps its file"
+    other_first = theirs.model_copy(update={"tool": "of the same revision"})
+    assert register.take_in(ADMIN, [other_first], origin="north") == TakenIn(0, 0, 0, (theirs.id,))
     assert register.get(theirs.id, ADMIN).entry == theirs
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import tracemalloc
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 from register_samples import AT, entry
 
+from deepscreen.record import ModalityName
 from deepscreen.register.campaigns import Member, campaigns_of
 from deepscreen.register.entry import PERSONAL, Tlp, without_personal_data
 
@@ -131,3 +133,20 @@ def test_copies_form_a_campaign_that_bears_the_oldest_ones_name() -> None:
     ]
     assert campaigns_of(members) == {"a": "a", "c": "a", "b": "b", "d": "b", "e": "e", "g": "e"}
     assert campaigns_of([]) == {}
+
+
+@pytest.mark.parametrize(("kind", "n_bytes"), [("image", 32), ("video", 8 * 32), ("audio", 8 * 100)])
+def test_entries_of_one_fingerprint_take_memory_by_their_number(kind: ModalityName, n_bytes: int) -> None:
+    content = np.random.default_rng(2).bytes(n_bytes)
+    members = [Member(str(n), kind, str(n), content) for n in range(5_000)]
+    tracemalloc.start()
+    found = campaigns_of(members)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == {str(n): "0" for n in range(5_000)}
+    assert peak_bytes < 10_000_000
+
+
+def test_clips_of_too_few_frames_are_no_campaign() -> None:
+    content = np.random.default_rng(2).bytes(2 * 32)
+    assert campaigns_of([Member("a", "video", "1", content), Member("b", "video", "2", content)]) == {}

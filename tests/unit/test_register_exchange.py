@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,7 @@ def changed(file_format: ExchangeFormat, **fields: Any) -> bytes:
         ("fingerprint", "no base 64"),
         ("kind", "text"),
         ("revision", 0),
+        ("revision", 100_001),
     ],
 )
 def test_entry_that_is_none_is_refused_with_all(file_format: ExchangeFormat, field: str, value: object) -> None:
@@ -224,6 +226,74 @@ def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "MAX_IMPORT_BYTES", 10)
     with pytest.raises(ExchangeInvalid, match="at most 10"):
         read(written(SHARED, CSV), CSV)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a,b\r\n" + b"1,2\r\n" * 60_000,
+        written((), CSV) + b"," * 3_000_000,
+        written((), CSV) + b'"x\n",' * 600_000,
+        written((), CSV) + b"x" * 3_000_000,
+        b"," * 3_000_000,
+        written((), CSV) + b"x\r\n" * 60_000,
+    ],
+    ids=["columns", "cells", "lines", "cell", "names", "rows"],
+)
+def test_csv_of_any_shape_takes_little_memory(content: bytes) -> None:
+    """Well under what a row of a dictionary, or a cell, each would take."""
+    tracemalloc.start()
+    with pytest.raises(ExchangeInvalid):
+        read(content, CSV)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 12_000_000
+
+
+@pytest.mark.parametrize("begin", [";", "\n", "x;", "x\n", ";;", "\n\n", "; ", ';"', ';""', "x;'", "';"])
+def test_spreadsheet_that_parts_at_semicolons_runs_no_cell(begin: str) -> None:
+    shared = (kept(entry(1, modus_operandi=f"a{begin}=1+1;-2;'b\n@c")),)
+    content = written(shared, CSV)
+    cells = content.decode().replace('"', "").replace("\r", "\n").replace("\n", ";").split(";")
+    assert [cell for cell in cells if cell.lstrip(" ").startswith(("=", "+", "-", "@"))] == []
+    assert read(content, CSV) == [shared[0].entry]
+
+
+@pytest.mark.parametrize("strange", ["\ud800", "x" * 1_000_000])
+@pytest.mark.parametrize("file_format", [STIX, MISP])
+def test_message_quotes_no_more_of_an_id_than_can_be_told(file_format: ExchangeFormat, strange: str) -> None:
+    if file_format is STIX:
+        found: Any = json.loads(written(SHARED[:1], STIX))
+        for made in found["objects"]:
+            if made["type"] == "incident":
+                made |= {"id": strange, "object_marking_refs": []}
+    else:
+        found = events()[0]
+        found["Event"] |= {"uuid": strange, "Tag": []}
+    with pytest.raises(ExchangeInvalid, match="want one TLP") as refused:
+        read(json.dumps(found).encode(), file_format)
+    assert len(str(refused.value).encode()) < 120
+
+
+def test_misp_with_a_part_that_is_marked_otherwise_is_refused() -> None:
+    for part in ("object", "attribute"):
+        event = events()[0]
+        (made,) = event["Event"]["Object"]
+        marked = made if part == "object" else made["Attribute"][3]
+        marked["Tag"] = [{"name": "tlp:green"}]
+        assert len(read(json.dumps(event).encode(), MISP)) == 1, "as the event is"
+        marked["Tag"] += [{"name": "tlp:red"}]
+        with pytest.raises(ExchangeInvalid, match="another TLP tag"):
+            read(json.dumps(event).encode(), MISP)
+
+
+def test_stix_with_marks_of_parts_is_refused() -> None:
+    bundle = json.loads(written(SHARED[:1], STIX))
+    for found in bundle["objects"]:
+        if found["type"] == "incident":
+            found["granular_markings"] = [{"marking_ref": marking_id(Tlp.RED), "selectors": ["description"]}]
+    with pytest.raises(ExchangeInvalid, match="marks of their own"):
+        read(json.dumps(bundle).encode(), STIX)
 
 
 def test_entry_twice_is_refused() -> None:

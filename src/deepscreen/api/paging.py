@@ -29,7 +29,9 @@ def position_of(token: str | None) -> tuple[float, str] | None:
     if token is None:
         return None
     try:
-        created_at, _, screening_id = base64.urlsafe_b64decode(token).decode().partition(" ")
-        return float(created_at), screening_id
+        created_at, _, last_id = base64.urlsafe_b64decode(token).decode().partition(" ")
+        if "\0" in last_id:  # which a database of text does not take
+            raise ValueError("NUL in an id")
+        return float(created_at), last_id
     except (binascii.Error, ValueError) as error:
         raise WrongParameter("before: want the `next` of a page before") from error

@@ -83,7 +83,7 @@ def list_misuse(
 
 @router.get("/{entry_id}", summary="An entry", responses=NOT_FOUND)
 def read_misuse(entry_id: str, service: ServiceDep, caller: Anyone) -> MisuseDetail:
-    """Gives the current revision and all before it."""
+    """Gives the current revision and all before it, but for those marked red that an examiner may not see."""
     current, *earlier = history_of(service, entry_id, caller)
     told = tuple(misuse_info(kept) for kept in earlier)
     return MisuseDetail.model_validate({**misuse_fields(current), "earlier": told})
@@ -97,7 +97,8 @@ def read_misuse(entry_id: str, service: ServiceDep, caller: Anyone) -> MisuseDet
 def amend_misuse(
     entry_id: str, service: ServiceDep, caller: Reviewer, change: Annotated[MisuseChange, Body()]
 ) -> MisuseInfo:
-    """Puts another revision above the current one, which stays readable. Nothing is ever deleted from the register."""
+    """Puts another revision above the current one, which stays readable. Nothing is ever deleted from the register.
+    422 where the TLP mark of an entry that others gave would be lowered."""
     current = history_of(service, entry_id, caller)[0]
     amended = service.register.amend(
         entry_id, caller, change.over(current.entry), revision=change.revision, reason=change.reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from deepscreen.api.uploads import chunks_of
 from deepscreen.api.wire_misuse import MisuseImported, Origin
 from deepscreen.errors import MediaTooLarge
 from deepscreen.register.entry import UUID4, Tlp
-from deepscreen.register.exchange import MAX_IMPORT_BYTES, MEDIA_TYPES, SUFFIXES, ExchangeFormat, read, written
+from deepscreen.register.exchange import MAX_IMPORT_BYTES, MEDIA_TYPES, SUFFIXES, ExchangeFormat, read
 from deepscreen.store.screenings import NotThere
 
 MOST_IDS = 500
@@ -56,8 +57,7 @@ def export_misuse(
         raise NoSuchResult("there is no entry with one of these ids") from None
     name = f"misuse-tlp-{tlp.value.replace('+', '-')}.{SUFFIXES[file_format]}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Left-Out": str(shared.left_out)}
-    content = written(shared.entries, file_format)
-    return Response(content, media_type=MEDIA_TYPES[file_format], headers=headers)
+    return Response(shared.content, media_type=MEDIA_TYPES[file_format], headers=headers)
 
 
 @router.post(
@@ -76,7 +76,8 @@ async def import_misuse(
     """Takes all in or nothing. What is this service's own, or of another origin, is never changed by it."""
     content = await _body_of(request)
     entries = await asyncio.to_thread(read, content, file_format)
-    taken = await asyncio.to_thread(service.register.take_in, caller, entries, origin=origin)
+    digest = hashlib.sha256(content).hexdigest()
+    taken = await asyncio.to_thread(service.register.take_in, caller, entries, origin=origin, file_sha256=digest)
     return MisuseImported(added=taken.added, amended=taken.amended, known=taken.known, refused=taken.refused)
 
 

@@ -61,7 +61,9 @@ class MisuseInfo(Entry):
     reason: str = Field(description="Why it was amended; empty in a first revision.")
     screening_id: str | None = Field(description="Whose file it is about; null where it came from elsewhere.")
     origin: str | None = Field(description="Who gave it; null where it was made here.")
-    campaign: str | None = Field(description="Id of the oldest entry whose file is a copy; null where there is none.")
+    campaign: str | None = Field(
+        description="Id of the oldest entry whose file is a copy, of those the caller may see; null: there is none."
+    )
 
 
 class MisuseDetail(MisuseInfo):
@@ -87,7 +89,9 @@ class MisuseImported(BaseModel):
     added: int
     amended: int = Field(description="Entries of the same origin that were there with an earlier revision.")
     known: int = Field(description="Entries that were there already.")
-    refused: tuple[str, ...] = Field(description="Ids of entries that are this service's own, or of another origin.")
+    refused: tuple[str, ...] = Field(
+        description="Ids of entries that differ from what is there and are no later revision of the same origin."
+    )
 
 
 def misuse_fields(kept: Kept) -> dict[str, object]:

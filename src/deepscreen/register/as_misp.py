@@ -15,6 +15,7 @@ from typing import Any
 
 from deepscreen.errors import ExchangeInvalid
 from deepscreen.register.entry import Entry, Status, Tlp
+from deepscreen.register.foreign import quoted
 from deepscreen.register.rows import Kept
 
 OBJECT_NAME, META_CATEGORY = "deepfake-misuse", "misc"
@@ -63,12 +64,18 @@ def _entries(found: Any) -> Iterator[dict[str, Any]]:
         raise ExchangeInvalid("no MISP event: it has no uuid")
     for made in event.get("Object") or []:
         if isinstance(made, Mapping) and made.get("name") == OBJECT_NAME and _is_there(made):
-            yield {"id": event["uuid"], "tlp": _tlp(event), **_fields(made)}
+            tlp, attributes = _tlp(event), _attributes(made)
+            if any(mark != tlp for part in (made, *attributes) for mark in _marks(part)):
+                raise ExchangeInvalid(f"event {quoted(event['uuid'])}: a part bears another TLP tag than the event")
+            yield {"id": event["uuid"], "tlp": tlp, **_fields(attributes)}
 
 
-def _fields(made: Mapping[str, Any]) -> dict[str, Any]:
+def _attributes(made: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [found for found in made.get("Attribute") or [] if isinstance(found, Mapping) and _is_there(found)]
+
+
+def _fields(attributes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     names = {relation: name for name, (relation, _, _) in RELATIONS.items()}
-    attributes = [found for found in made.get("Attribute") or [] if isinstance(found, Mapping) and _is_there(found)]
     return {names[a["object_relation"]]: a.get("value") for a in attributes if a.get("object_relation") in names}
 
 
@@ -78,11 +85,17 @@ def _is_there(found: Mapping[str, Any]) -> bool:
 
 
 def _tlp(event: Mapping[str, Any]) -> str:
-    tags = [str(tag.get("name")) for tag in event.get("Tag") or [] if isinstance(tag, Mapping)]
-    marks = [name.removeprefix("tlp:") for name in tags if name.startswith("tlp:")]
+    marks = _marks(event)
     if len(marks) != 1:  # unmarked is not clear
-        raise ExchangeInvalid(f"event {event['uuid']}: want one TLP tag, found {len(marks)}")
-    return OLD_MARKS.get(marks[0], marks[0])
+        raise ExchangeInvalid(f"event {quoted(event['uuid'])}: want one TLP tag, found {len(marks)}")
+    return marks[0]
+
+
+def _marks(found: Mapping[str, Any]) -> list[str]:
+    """The TLP tags of an event, an object or an attribute."""
+    tags = [str(tag.get("name")) for tag in found.get("Tag") or [] if isinstance(tag, Mapping)]
+    marks = [name.removeprefix("tlp:") for name in tags if name.startswith("tlp:")]
+    return [OLD_MARKS.get(mark, mark) for mark in marks]
 
 
 def _event(entry: Entry) -> dict[str, Any]:

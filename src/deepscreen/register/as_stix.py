@@ -15,6 +15,7 @@ from typing import Any
 
 from deepscreen.errors import ExchangeInvalid
 from deepscreen.register.entry import Entry, Status, Tlp
+from deepscreen.register.foreign import quoted
 from deepscreen.register.rows import Kept
 from deepscreen.register.stix_constants import (
     ATTACK_PATTERN,
@@ -58,12 +59,14 @@ def _is_entry(found: Any) -> bool:
 def _fields(incident: Object) -> dict[str, Any]:
     stated = incident["extensions"][EXTENSION_ID]
     if not isinstance(stated, dict):
-        raise ExchangeInvalid(f"{incident.get('id')}: its extension is no object")
+        raise ExchangeInvalid(f"{quoted(incident.get('id'))}: its extension is no object")
+    if incident.get("granular_markings"):  # entries bear one mark as a whole
+        raise ExchangeInvalid(f"{quoted(incident.get('id'))}: parts of it bear marks of their own")
     references = incident.get("external_references") or [{}]
     marks = {marking_id(tlp): tlp for tlp in Tlp}
     tlp = [marks[mark] for mark in incident.get("object_marking_refs") or [] if mark in marks]
     if len(tlp) != 1:  # unmarked is not clear
-        raise ExchangeInvalid(f"{incident.get('id')}: want one TLP 2.0 marking, found {len(tlp)}")
+        raise ExchangeInvalid(f"{quoted(incident.get('id'))}: want one TLP 2.0 marking, found {len(tlp)}")
     return {
         **{name: stated[name] for name in STATED if name in stated},
         "id": str(incident.get("id", "")).removeprefix("incident--"),

@@ -14,9 +14,11 @@ from deepscreen.register.as_csv import read_csv, write_csv
 from deepscreen.register.as_misp import read_misp, write_misp
 from deepscreen.register.as_stix import read_stix, write_stix
 from deepscreen.register.entry import Entry
+from deepscreen.register.foreign import quoted
 from deepscreen.register.rows import Kept
 
 MAX_IMPORT_BYTES, MAX_IMPORTED = 32 * 1024 * 1024, 5_000
+MAX_IMPORTED_REVISION = 100_000  # far below that of an entry, so that there is room for amendments here
 
 
 class ExchangeFormat(StrEnum):
@@ -54,11 +56,12 @@ def read(content: bytes, file_format: ExchangeFormat) -> list[Entry]:
     if len(content) > MAX_IMPORT_BYTES:
         raise ExchangeInvalid(f"{len(content)} bytes; at most {MAX_IMPORT_BYTES} are read")
     try:
-        listed = read_csv(content) if file_format is ExchangeFormat.CSV else _from_json(content, file_format)
+        is_csv = file_format is ExchangeFormat.CSV
+        listed = read_csv(content, MAX_IMPORTED) if is_csv else _from_json(content, file_format)
     except (AttributeError, KeyError, TypeError) as error:  # a number where a list is due, and the like
-        raise ExchangeInvalid(f"not of the shape of {file_format}: {error}") from error
+        raise ExchangeInvalid(f"not of the shape of {file_format}: {quoted(error)}") from error
     if len(listed) > MAX_IMPORTED:
-        raise ExchangeInvalid(f"{len(listed)} entries; at most {MAX_IMPORTED} are taken in at once")
+        raise ExchangeInvalid(f"too many entries: at most {MAX_IMPORTED} are taken in at once")
     entries = [_checked(fields, number) for number, fields in enumerate(listed, 1)]
     if len({entry.id for entry in entries}) < len(entries):
         raise ExchangeInvalid("an entry is in it twice")
@@ -80,8 +83,11 @@ def _from_json(content: bytes, file_format: ExchangeFormat) -> list[dict[str, An
 def _checked(fields: Mapping[str, Any], number: int) -> Entry:
     """Strings are read as what their fields are, as CSV and MISP know nothing else; raises ExchangeInvalid."""
     try:
-        return Entry.model_validate(dict(fields))
+        entry = Entry.model_validate(dict(fields))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "entry"
         raise ExchangeInvalid(f"entry {number}: {where}: {first['msg']}") from error
+    if entry.revision > MAX_IMPORTED_REVISION:
+        raise ExchangeInvalid(f"entry {number}: revision: at most {MAX_IMPORTED_REVISION} is taken in")
+    return entry
