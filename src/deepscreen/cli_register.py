@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,7 @@ def add_command(
 @app.command("amend")
 def amend_command(
     entry: Annotated[str, typer.Argument(help="Id of the entry.")],
-    reason: Annotated[str, typer.Option(help="Why; it stands in the audit log.")],
+    reason: Annotated[str, typer.Option(help="Why; it stands with the revision.")],
     tool: Annotated[str | None, typer.Option(help="Suspected tool or generator.")] = None,
     tool_kind: Annotated[str | None, typer.Option(help="What the tool does.")] = None,
     misuse: Annotated[str | None, typer.Option(help="What it was used for.")] = None,
@@ -142,10 +143,17 @@ def import_command(
             content = source.read_bytes()
         except OSError as error:
             raise ConfigError(f"{source}: cannot be read: {error.strerror}") from error
-        taken = Register(store.database).take_in(_caller(), read(content, _format(file_format)), origin=origin)
+        taken = Register(store.database).take_in(
+            _caller(),
+            read(content, _format(file_format)),
+            origin=origin,
+            file_sha256=hashlib.sha256(content).hexdigest(),
+        )
     typer.echo(f"{taken.added} added, {taken.amended} amended, {taken.known} known before.")
     for entry_id in taken.refused:
-        typer.echo(f"refused: {entry_id} is an entry of this house or of another origin", err=True)
+        typer.echo(
+            f"refused: {entry_id} differs from what is here and is no later revision of the same origin", err=True
+        )
 
 
 def _caller() -> Caller:
