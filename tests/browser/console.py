@@ -112,6 +112,14 @@ def opened(browser: Browser, console: Console, **options: object) -> Iterator[Pa
     assert watched.complaints == []
 
 
+def until(page: Page, expression: str) -> None:
+    """Waits until *expression* is true in *page*; ``wait_for_function`` asks again by eval, which our pages forbid."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, expression
+        page.wait_for_timeout(20)
+
+
 def skip_where_busy(told: str) -> None:
     """Times mean nothing on a machine that has twice as much to do as it can: says what was measured, and skips."""
     if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):

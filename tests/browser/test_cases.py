@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from console import SCREENSHOTS, Console, opened, png, serious_flaws
+from console import SCREENSHOTS, Console, opened, png, serious_flaws, until
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -138,7 +138,7 @@ def test_two_pictures_share_one_zoom(page: Page, console: Console) -> None:
         console.item("mine.png", png(Image.new("RGB", (192, 128), "navy"))),
     )
     page.goto(f"/items/{one}/compare/{other}")
-    page.wait_for_function("[...document.querySelectorAll('.viewer')].every((root) => root.viewer)")
+    until(page, "[...document.querySelectorAll('.viewer')].every((root) => root.viewer)")
     page.evaluate("document.querySelectorAll('.viewer')[0].viewer.stage.zoomTo(12, 30, 40)")
     left, right = page.evaluate("[...document.querySelectorAll('.viewer')].map((root) => root.viewer.stage.view)")
     assert right == pytest.approx(left, rel=1e-6)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from console import HEIGHT, SCREENSHOTS, WIDTH, Console, png, serious_flaws, turned
+from console import HEIGHT, SCREENSHOTS, WIDTH, Console, png, serious_flaws, turned, until
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -133,7 +133,7 @@ def test_picture_that_no_browser_shows_is_decoded_for_it(page: Page, console: Co
     page.goto(f"/items/{console.item('scan.tif', file.getvalue())}")
     expect(page.locator(".viewer-note")).to_contain_text("decoded")
     size = "document.querySelector('.plane img').naturalWidth"
-    page.wait_for_function(f"{size} > 0")
+    until(page, f"{size} > 0")
     assert page.evaluate(size) == WIDTH
 
 

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
-from console import SCREENSHOTS, Console, serious_flaws, wav
+from console import SCREENSHOTS, Console, serious_flaws, until, wav
 from playwright.sync_api import Page, expect
 
 from media_factory import level_of, save_clip
@@ -50,7 +50,7 @@ def frame_on_screen(page: Page) -> int:
 
 def open_clip(page: Page, item: str) -> None:
     page.goto(f"/items/{item}")
-    page.wait_for_function("document.querySelector('video').readyState >= 2")
+    until(page, "document.querySelector('video').readyState >= 2")
 
 
 def test_cursor_agrees_with_the_frame_on_the_screen_at_a_variable_frame_rate(page: Page, uneven: str) -> None:
@@ -179,7 +179,7 @@ def test_clip_that_the_browser_cannot_play_is_seen_frame_by_frame(page: Page, co
 def test_two_clips_run_on_one_clock(page: Page, console: Console, uneven: str, tmp_path: Path) -> None:
     other = console.item("even.webm", save_clip(tmp_path / "even.webm", "webm", seconds=1.8).read_bytes())
     page.goto(f"/items/{uneven}/compare/{other}")
-    page.wait_for_function("[...document.querySelectorAll('video')].every((video) => video.readyState >= 2)")
+    until(page, "[...document.querySelectorAll('video')].every((video) => video.readyState >= 2)")
     box = page.locator(".lanes").first.bounding_box()
     assert box
     page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 10)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from console import SCREENSHOTS, Console, opened
+from console import SCREENSHOTS, Console, opened, until
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -55,10 +55,10 @@ def test_pictures_of_the_readme(window: Page, real: Console) -> None:
     expect(window.locator(".row")).to_have_count(len(FILES))
     keep(window, "console_inbox.png")
     window.goto(f"/items/{real.item('face_swap.jpg', b'')}")
-    window.wait_for_function("document.querySelector('.viewer')?.viewer?.ready.then(() => true)")
+    until(window, "document.querySelector('.viewer')?.viewer?.ready.then(() => true)")
     expect(window.locator(".scale")).to_be_visible()
     keep(window, "console_picture.png")
     window.goto(f"/items/{real.item('face_swap_synthetic_voice.mp4', b'')}")
-    window.wait_for_function("document.querySelector('video').readyState >= 2")
+    until(window, "document.querySelector('video').readyState >= 2")
     expect(window.locator(".waveform")).to_be_visible()
     keep(window, "console_clip.png")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from console import until
 from playwright.sync_api import Browser, Page
 
 from deepscreen.record import Screening, TimelineSpan, Verdict
@@ -96,7 +97,7 @@ def test_opens_and_filters_many_files_quickly(page: Page) -> None:
     assert count(page) == f"{MANY} of {MANY} shown"
     start = time.perf_counter()
     page.fill("#text", "camera 3/")
-    page.wait_for_function("document.getElementById('count').textContent.startsWith('2857 ')")
+    until(page, "document.getElementById('count').textContent.startsWith('2857 ')")
     filtered = time.perf_counter() - start
     print(f"opened {opened:.2f} s, filtered {filtered:.2f} s")  # noqa: T201
     assert opened + filtered < MOST_SECONDS * BUSY
@@ -140,7 +141,7 @@ def test_filters_and_orders(page: Page) -> None:
 
 def test_scrolls_to_the_last_file(page: Page) -> None:
     page.evaluate("document.getElementById('gallery').scrollTop = 1e9")
-    page.wait_for_function("[...document.querySelectorAll('.card')].some(c => c.ariaPosInSet == '20000')")
+    until(page, "[...document.querySelectorAll('.card')].some(c => c.ariaPosInSet == '20000')")
     assert page.locator(".card").count() < 100
 
 
