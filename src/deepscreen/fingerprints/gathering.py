@@ -29,14 +29,18 @@ def sound_fingerprint(samples: NDArray[np.float32]) -> bytes:
     return b"" if words is None else words.tobytes()
 
 
+def frames_plan(duration_seconds: float) -> SamplingPlan:
+    """When the frames of a clip are shown that its fingerprint is made of."""
+    return SamplingPlan.over(
+        duration_seconds, frames_per_second=FRAMES / duration_seconds if duration_seconds else 1, max_frames=FRAMES
+    )
+
+
 class ClipFingerprint:
     """Takes the frames that are shown at ``FRAMES`` times, out of those that a detector reads from first to last."""
 
     def __init__(self, duration_seconds: float) -> None:
-        every = SamplingPlan.over(
-            duration_seconds, frames_per_second=FRAMES / duration_seconds if duration_seconds else 1, max_frames=FRAMES
-        )
-        self._times_seconds = every.times_seconds
+        self._times_seconds = frames_plan(duration_seconds).times_seconds
         self.content = b""  # the PDQ hashes, one after the other; empty until a reading has ended
 
     def watched(self, frames: Iterator[Frame]) -> Iterator[Frame]:

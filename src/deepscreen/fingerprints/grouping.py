@@ -62,21 +62,6 @@ def group_pictures(hashes: Sequence[bytes]) -> list[list[int]]:
 
 def group_clips(clips: Sequence[Sequence[bytes]]) -> list[list[int]]:
     """Groups of clips by the PDQ hashes of frames of each, taken at the same shares of its length."""
-    alike: defaultdict[tuple[bytes, ...], list[int]] = defaultdict(list)
-    for number, clip in enumerate(clips):
-        if len(clip) >= MIN_FRAMES:
-            alike[tuple(clip)].append(number)
-    chains = Chains(len(clips))
-    for numbers in alike.values():
-        for number in numbers[1:]:
-            chains.join(numbers[0], number)
-    for one, other in _near_clips(list(alike)):
-        chains.join(alike[one][0], alike[other][0])
-    return chains.groups()
-
-
-def _near_clips(clips: Sequence[tuple[bytes, ...]]) -> Iterator[tuple[tuple[bytes, ...], tuple[bytes, ...]]]:
-    """Pairs of different clips, of whose shorter one most frames are each near one of the other."""
     owner = [number for number, frames in enumerate(clips) for _ in frames]
     matched: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
     frames = [frame for clip in clips for frame in clip]
@@ -85,9 +70,12 @@ def _near_clips(clips: Sequence[tuple[bytes, ...]]) -> Iterator[tuple[tuple[byte
             first, second = owner[one], owner[other]
             if first != second:
                 matched[first, second].add(one if len(clips[first]) <= len(clips[second]) else other)
+    chains = Chains(len(clips))
     for (first, second), shared in matched.items():
-        if len(shared) >= MIN_SHARED_FRAMES * min(len(clips[first]), len(clips[second])):
-            yield clips[first], clips[second]
+        shorter = min(len(clips[first]), len(clips[second]))
+        if shorter >= MIN_FRAMES and len(shared) >= MIN_SHARED_FRAMES * shorter:
+            chains.join(first, second)
+    return chains.groups()
 
 
 def group_sounds(recordings: Sequence[Words]) -> list[list[int]]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 
 from deepscreen.errors import DecoderCrashed, DecodeTimeout, MediaError
-from deepscreen.fingerprints.gathering import FRAMES, picture_fingerprint, sound_fingerprint
-from deepscreen.fingerprints.grouping import group_clips, group_pictures, group_sounds
+from deepscreen.fingerprints.gathering import frames_plan, picture_fingerprint, sound_fingerprint
+from deepscreen.fingerprints.grouping import Chains, group_clips, group_pictures, group_sounds
 from deepscreen.fingerprints.nearness import CLIP, PICTURE
 from deepscreen.fingerprints.pdq import HASH_BYTES
 from deepscreen.fingerprints.sound import LONGEST_SECONDS, SAMPLE_RATE_HZ, Words
 from deepscreen.media.intake import Intake
-from deepscreen.media.samples import SamplingPlan
 from deepscreen.media.sandbox import Decoder, Examined
 
 Fingerprint = tuple[str, bytes]  # the kind of media, and its hash, hashes of frames, or words
@@ -36,7 +36,25 @@ def fingerprint_of(decoder: Decoder, intake: Intake, examined: Examined) -> Fing
 
 
 def groups_of(kind: str, fingerprints: Sequence[bytes]) -> list[list[int]]:
-    """Groups of contents of one kind that are copies of one another, by their places in *fingerprints*."""
+    """Groups of contents of one kind that are copies of one another, by their places in *fingerprints*.
+
+    Identical fingerprints are compared with the others once.
+    """
+    places: defaultdict[bytes, list[int]] = defaultdict(list)
+    for place, content in enumerate(fingerprints):
+        places[content].append(place)
+    chains, different = Chains(len(fingerprints)), list(places)
+    joined = [[places[different[n]][0] for n in group] for group in _groups(kind, different)]
+    for content, alike in places.items():
+        if len(alike) > 1 and _groups(kind, (content, content)):  # too short a one is near nothing, nor itself
+            joined.append(alike)
+    for first, *others in joined:
+        for other in others:
+            chains.join(first, other)
+    return chains.groups()
+
+
+def _groups(kind: str, fingerprints: Sequence[bytes]) -> list[list[int]]:
     if kind == PICTURE:
         return group_pictures(fingerprints)
     if kind == CLIP:
@@ -53,8 +71,7 @@ def _hashes(content: bytes) -> list[bytes]:
 
 
 def _frames(decoder: Decoder, intake: Intake, examined: Examined) -> bytes:
-    duration = examined.facts.duration_seconds(CLIP)
-    plan = SamplingPlan.over(duration, frames_per_second=FRAMES / duration if duration else 1.0, max_frames=FRAMES)
+    plan = frames_plan(examined.facts.duration_seconds(CLIP))
     return b"".join(picture_fingerprint(frame.pixels) for frame in decoder.frames(intake, plan))
 
 

@@ -34,13 +34,9 @@ def campaigns_of(members: Sequence[Member]) -> dict[str, str]:
     for same in _by_hash(members):
         _join(chains, same)
     for kind in sorted({member.kind for member in members}):
-        places = _by_fingerprint([(n, member) for n, member in enumerate(members) if member.kind == kind])
-        contents = list(places)
-        for group in groups_of(kind, contents):
-            _join(chains, [places[contents[n]][0] for n in group])
-        for content, alike in places.items():
-            if len(alike) > 1 and groups_of(kind, (content, content)):  # too short a one is near nothing, nor itself
-                _join(chains, alike)
+        places = [n for n, member in enumerate(members) if member.kind == kind and member.fingerprint]
+        for group in groups_of(kind, [members[n].fingerprint or b"" for n in places]):
+            _join(chains, [places[n] for n in group])
     return {members[n].id: members[group[0]].id for group in chains.groups() for n in group}
 
 
@@ -57,14 +53,6 @@ def _by_hash(members: Sequence[Member]) -> Iterable[list[int]]:
     for number, member in enumerate(members):
         found.setdefault(member.media_sha256, []).append(number)
     return found.values()
-
-
-def _by_fingerprint(numbered: Iterable[tuple[int, Member]]) -> dict[bytes, list[int]]:
-    found: dict[bytes, list[int]] = {}
-    for number, member in numbered:
-        if member.fingerprint:
-            found.setdefault(member.fingerprint, []).append(number)
-    return found
 
 
 def _join(chains: Chains, numbers: Sequence[int]) -> None:
