@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import io
 import json
+import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -27,6 +29,9 @@ from processes import Part, Scale, resident_bytes
 PROBE = Path(__file__).with_name("probe.py")
 PICTURE_BYTES = 2_000_000
 CLIENTS = 64
+# Clients stand for 64 other machines: as such they leave the processors to the service where it wants them. Beside it
+# they take from it what they want, more than it does itself.
+CLIENTS_NICENESS = {"elsewhere": 10, "beside it": 0}
 LONGEST_PAUSE_SECONDS = 5.0  # a client that is told to come back later than that comes back sooner
 MEMORY_FLAT_BYTES = 50_000_000
 LIVEZ_SECONDS, OVERHEAD_SECONDS = 0.1, 0.06
@@ -89,30 +94,42 @@ def probed(service: Part, milliseconds: list[float]) -> Iterator[None]:
     milliseconds += json.loads(told)
 
 
-def test_many_clients_at_once(service: Part, scale: Scale, figures: Figures) -> None:
+def set_niceness(niceness: int) -> None:
+    """To be called by each thread of a client: Linux keeps it by thread."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+
+
+@pytest.mark.parametrize("where", CLIENTS_NICENESS)
+def test_many_clients_at_once(where: str, service: Part, scale: Scale, figures: Figures) -> None:
     tally: Counter[int] = Counter()
     livez_milliseconds: list[float] = []
     for number in range(8):  # what is allocated once
         upload(service, 1_000_000 + number, tally)
     before_bytes = resident_bytes(service.pid)
-    with probed(service, livez_milliseconds), ThreadPoolExecutor(CLIENTS) as pool:
+    clients = ThreadPoolExecutor(CLIENTS, initializer=set_niceness, initargs=(CLIENTS_NICENESS[where],))
+    with probed(service, livez_milliseconds), clients as pool:
         list(pool.map(lambda number: upload(service, number, tally), range(scale.uploads)))
     growth_bytes = resident_bytes(service.pid) - before_bytes
     p99 = statistics.quantiles(livez_milliseconds, n=100)[98]
     figures.add(
-        f"{CLIENTS} clients at once, {scale.uploads} uploads of 2 MB: answers",
+        f"{CLIENTS} clients {where}, {scale.uploads} uploads of 2 MB: answers",
         target="201, 202 and 429 with Retry-After only",
         reached=", ".join(f"{count} x {status}" for status, count in sorted(tally.items())),
     )
-    figures.add("/livez meanwhile, p99", target=f"< {1000 * LIVEZ_SECONDS:g} ms", reached=f"{p99:.0f} ms")
     figures.add(
-        f"memory of the service over {scale.uploads} uploads",
+        f"{CLIENTS} clients {where}, {scale.uploads} uploads of 2 MB: /livez, p99",
+        target=f"< {1000 * LIVEZ_SECONDS:g} ms",
+        reached=f"{p99:.0f} ms",
+    )
+    figures.add(
+        f"{CLIENTS} clients {where}, {scale.uploads} uploads of 2 MB: memory of the service",
         target=f"+- {MEMORY_FLAT_BYTES // 10**6} MB",
         reached=f"{growth_bytes / 1e6:+.0f} MB",
     )
     assert set(tally) <= {201, 202, 429}
     assert tally[201] + tally[202] == scale.uploads + 8
     assert abs(growth_bytes) < MEMORY_FLAT_BYTES
+    assert p99 < 10_000 * LIVEZ_SECONDS, "times are for the page of figures; this is an order of magnitude too long"
 
 
 def test_service_adds_little_to_a_screening(service: Part, scale: Scale, figures: Figures) -> None:

@@ -15,6 +15,7 @@ from deepscreen.api.app import Pages, create_app
 from deepscreen.api.data_folder import open_data_folder
 from deepscreen.api.service import DeskFactory
 from deepscreen.errors import ConfigError
+from deepscreen.process import keep_what_is_loaded
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
 from deepscreen.store.keys import KeyRing
@@ -75,11 +76,13 @@ def serve(
     def build_or_stop(settings: Settings) -> ScreeningDesk:
         assert desk_factory is not None
         try:
-            return desk_factory(settings)
+            desk = desk_factory(settings)
         except BaseException as error:
             failures.append(error)
             server.should_exit = True
             raise
+        keep_what_is_loaded()
+        return desk
 
     with _listen(settings) as listener:
         server = uvicorn.Server(_configure(settings, build_or_stop if desk_factory else None, pages))
