@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import zipfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from deepscreen.media.containers.kinds import container_kind
 from deepscreen.scanning import table
-from deepscreen.scanning.journal import Pending
+from deepscreen.scanning.hashing import with_hashes
+from deepscreen.scanning.journal import PAGE_ROWS, Pending
 from deepscreen.scanning.rows import Outcome, Row
 from deepscreen.scanning.run import JOURNAL_NAME, LOCK_NAME, Progress, ScanOptions, scan
 from deepscreen.scanning.small import SMALL_BYTES, hash_small
@@ -156,8 +159,49 @@ def test_only_plain_small_files_are_hashed_many_at_a_time(tmp_path: Path) -> Non
     sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()} | {"gone": 5, "grown": 5, "shrunk": 9}
     listed = [Pending(name.encode(), size) for name, size in sizes.items()]
     found = hash_small(os.fsencode(tmp_path), listed, max_bytes=1_000_000)
-    assert found == {b"plain": "a116c9ed46d6207734a43317d30fd88f52ac8634c37d904bbf4e41d865f90475"}
-    assert hash_small(os.fsencode(tmp_path), listed, max_bytes=4) == {}
+    plain = bytes.fromhex("a116c9ed46d6207734a43317d30fd88f52ac8634c37d904bbf4e41d865f90475")
+    assert found == [plain if name == b"plain" else None for name, _ in listed]
+    assert hash_small(os.fsencode(tmp_path), listed, max_bytes=4) == [None] * len(listed)
+
+
+def pages_of_files(folder: Path, count: int) -> list[list[Pending]]:
+    """Small files with names of all kinds, in pages as the journal gives them."""
+    files = []
+    for number in range(count):
+        way = f"{number:05}".encode() + (b"", b" \n", b"\xff", "ä".encode())[number % 4]
+        (folder / os.fsdecode(way)).write_bytes(b"%d" % (number % 7))
+        files.append(Pending(way, 1))
+    return [files[at : at + PAGE_ROWS] for at in range(0, count, PAGE_ROWS)]
+
+
+@pytest.mark.parametrize("count", [0, 3, PAGE_ROWS, 2 * PAGE_ROWS + 1])
+def test_pages_come_with_their_hashes_from_whichever_process(tmp_path: Path, count: int) -> None:
+    pages = pages_of_files(tmp_path, count)
+    given = [found for found in with_hashes(os.fsencode(tmp_path), iter(pages), max_bytes=1000) if found[0]]
+    assert [page for page, _ in given] == pages
+    for page, hashed in given:
+        assert hashed == {way: sha256((tmp_path / os.fsdecode(way)).read_bytes()).hexdigest() for way, _ in page}
+
+
+def test_files_are_read_on_their_own_where_the_hashing_process_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def noted(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
+        started.append(popen(*arguments, **options))  # type: ignore[call-overload]
+        return started[-1]
+
+    popen = subprocess.Popen
+    monkeypatch.setattr("deepscreen.scanning.hashing.subprocess.Popen", noted)
+    pages = pages_of_files(tmp_path, 4 * PAGE_ROWS)
+    given = with_hashes(os.fsencode(tmp_path), iter(pages), max_bytes=1000)
+    assert len(next(given)[1]) == PAGE_ROWS
+    started[0].kill()
+    started[0].wait()
+    rest = list(given)
+    assert [page for page, _ in rest] == pages[1:]
+    assert rest[-1][1] == {}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

@@ -9,7 +9,6 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -247,7 +246,7 @@ def test_what_may_have_passed_is_tried_again_also_within_containers(case: Path, 
         journal = Journal(out / JOURNAL_NAME)
         for way in ("case.zip!mail.eml!part 2/inner.7z!deep.jpg", "report.docx!word/media/image1.jpeg"):
             failed = error_row(way.encode(), way.partition("!")[0].encode(), DecodeTimeout("too slow"))
-            journal.put([replace(failed, sha256=rows[way].sha256)])
+            journal.put([failed._replace(sha256=rows[way].sha256)])
         journal.close()
         again, summary = scanned(case, out, hasty)
     finally:

@@ -169,21 +169,26 @@ def hashing(source: Path, out: Path, desk: ScreeningDesk, *, from_disk: bool) ->
     command = f"find '{source}' -type f -print0 | xargs -0 sha256sum"
     prepare = _put_out_of_cache if from_disk else _bring_into_cache
     prepare(source)
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    before, start = _children_cpu_seconds(), time.perf_counter()
     listed = subprocess.run(["/bin/sh", "-c", command], check=True, stdout=subprocess.PIPE).stdout
-    plain_seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    plain_cpu_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    plain_seconds, plain_cpu_seconds = time.perf_counter() - start, _children_cpu_seconds() - before
     prepare(source)
     ends = [0.0, 0.0]
 
     def done(_: Row) -> None:
         ends[:] = time.perf_counter(), time.process_time()
 
+    children_before = _children_cpu_seconds()
     start, cpu_start = time.perf_counter(), time.process_time()
     scan(source, out, desk=desk, options=ScanOptions(), progress=Progress(done=done))
-    return Hashing(
-        listed.count(b"\n"), plain_seconds, plain_cpu_seconds, ends[0] - start, ends[1] - cpu_start, from_disk
-    )
+    scan_cpu_seconds = ends[1] - cpu_start + _children_cpu_seconds() - children_before  # a process of its own hashes
+    return Hashing(listed.count(b"\n"), plain_seconds, plain_cpu_seconds, ends[0] - start, scan_cpu_seconds, from_disk)
+
+
+def _children_cpu_seconds() -> float:
+    """Of those that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _bring_into_cache(source: Path) -> None:

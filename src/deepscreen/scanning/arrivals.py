@@ -21,11 +21,11 @@ from deepscreen.kept import KeptResults
 from deepscreen.media.containers.kinds import ContainerKind, container_kind, ewf_segment
 from deepscreen.media.intake import Intake, take_in
 from deepscreen.media.members import Member, Members
+from deepscreen.scanning.hashing import with_hashes
 from deepscreen.scanning.journal import Journal, Pending
 from deepscreen.scanning.known import KnownAction, KnownFiles
 from deepscreen.scanning.listing import read_head
 from deepscreen.scanning.rows import Outcome, Reason, Row, error_row, screened_row
-from deepscreen.scanning.small import with_hashes
 from deepscreen.scanning.unpacking import Budget, Names, further_segments, size_problem, write_member
 from deepscreen.screening import Examination, ScreeningDesk
 
@@ -153,7 +153,7 @@ class Arrivals:
         is_known = self._known is not None and self._known.names(intake)
 
         def arrival(row: Row) -> Arrival:
-            row = replace(row, sha256=intake.sha256, size_bytes=intake.size_bytes, is_known=is_known)
+            row = row._replace(sha256=intake.sha256, size_bytes=intake.size_bytes, is_known=is_known)
             return Arrival(_timed(row, start), intake=intake, unpacked=unpacked)
 
         found = self._at_hand(place, intake, is_known)
@@ -211,8 +211,8 @@ class Arrivals:
             if isinstance(error, UnpackRefused):
                 self._met.discard(intake.sha256)  # the same container may be opened where it lies otherwise
             row = error_row(place.way, place.container, error)
-            row = replace(row, outcome=Outcome.FAILED, reason=Reason.CONTAINER)
-        row = replace(row, sha256=intake.sha256, size_bytes=intake.size_bytes)
+            row = row._replace(outcome=Outcome.FAILED, reason=Reason.CONTAINER)
+        row = row._replace(sha256=intake.sha256, size_bytes=intake.size_bytes)
         yield Arrival(_timed(row, start), intake=intake, unpacked=unpacked)
 
     def _members(self, within: _Place, members: Members, budget: Budget) -> Iterator[Arrival]:
@@ -242,4 +242,4 @@ class Arrivals:
 
 
 def _timed(row: Row, start: float) -> Row:
-    return replace(row, seconds=time.perf_counter() - start)
+    return row._replace(seconds=time.perf_counter() - start)

@@ -12,8 +12,8 @@ import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,15 +24,16 @@ from deepscreen.scanning.listing import Entry
 from deepscreen.scanning.rows import MEMBER_MARK, PASSING, Outcome, Reason, Row
 
 PAGE_ROWS = 500
-COLUMNS = tuple(field.name for field in fields(Row))
+COLUMNS = Row._fields
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS files (
   way BLOB PRIMARY KEY, listed_bytes INTEGER, listed_mtime_ns INTEGER, container BLOB,
   {", ".join(name for name in COLUMNS if name not in ("way", "container"))}
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS firsts ON files (sha256) WHERE first_way IS NULL; -- not of copies: they may be many
-CREATE INDEX IF NOT EXISTS by_container ON files (container);
+-- Of these none has copies or files that are only listed: they may be many, and each change of an index takes time.
+CREATE INDEX IF NOT EXISTS firsts ON files (sha256) WHERE first_way IS NULL AND sha256 IS NOT NULL;
+CREATE INDEX IF NOT EXISTS by_container ON files (container) WHERE container IS NOT NULL;
 CREATE TABLE IF NOT EXISTS fingerprints (sha256 TEXT PRIMARY KEY, kind TEXT NOT NULL, content BLOB NOT NULL);
 CREATE TEMP TABLE lost (sha256 TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE present (way BLOB PRIMARY KEY, size INTEGER, mtime INTEGER) WITHOUT ROWID;
@@ -42,11 +43,10 @@ IS_TOP, IS_DONE = "container IS NULL", "outcome IS NOT NULL"
 IS_FIRST = f"{IS_DONE} AND first_way IS NULL"  # of its content
 # What a container was refused for (how deep it lies, how much had come out before) holds there and nowhere else.
 SPEAKS_FOR_COPIES = f"{IS_FIRST} AND error_type IS NOT '{UnpackRefused.__name__}'"
-PUT_ROW = (
-    f"INSERT INTO files ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+PUT_ROWS = f"INSERT INTO files ({', '.join(COLUMNS)})"
+OVER_OLD = (
     f"ON CONFLICT (way) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in COLUMNS if name != 'way')}"
 )
-_values = attrgetter(*COLUMNS)
 
 
 class Pending(NamedTuple):
@@ -110,7 +110,7 @@ class Journal:
         with self._transaction() as database:
             database.execute("DELETE FROM present")
             rows = ((entry.way, entry.size_bytes, entry.mtime_ns) for entry in found)
-            database.executemany("INSERT OR IGNORE INTO present VALUES (?, ?, ?)", rows)
+            _insert(database, "INSERT OR IGNORE INTO present", rows)
             gone = database.execute(
                 f"SELECT COUNT(*), MIN(way) FROM files WHERE {IS_TOP} AND way NOT IN (SELECT way FROM present)"
             ).fetchone()
@@ -141,7 +141,7 @@ class Journal:
         """The files of these contents are to be done again."""
         with self._transaction() as database:
             database.execute("DELETE FROM lost")
-            database.executemany("INSERT OR IGNORE INTO lost VALUES (?)", ((sha256,) for sha256 in contents))
+            _insert(database, "INSERT OR IGNORE INTO lost", ((sha256,) for sha256 in contents))
             if database.execute("SELECT 1 FROM lost").fetchone():
                 self._reset(database, "sha256 IN (SELECT sha256 FROM lost)")
 
@@ -194,7 +194,7 @@ class Journal:
     def put(self, rows: Sequence[Row], fingerprint: tuple[str, bytes] | None = None) -> None:
         """Notes what came of files, at once and for good. ``fingerprint``: of the last, its kind and bytes."""
         with self._transaction() as database:
-            database.executemany(PUT_ROW, map(_values, rows))
+            _insert(database, PUT_ROWS, rows, OVER_OLD)
             if fingerprint is not None and rows[-1].sha256 is not None:
                 database.execute(
                     "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?)", [rows[-1].sha256, *fingerprint]
@@ -205,13 +205,11 @@ class Journal:
         with self._transaction() as database:
             try:
                 for page in other._pages("files", "way", b""):
-                    database.executemany(
-                        f"INSERT INTO files VALUES ({', '.join('?' * len(page[0]))})", map(tuple, page)
-                    )
+                    _insert(database, "INSERT INTO files", page)
             except sqlite3.IntegrityError as error:
                 raise ConfigError(f"{other_name}: lists files that another of the folders lists too") from error
             for page in other._pages("fingerprints", "sha256", ""):
-                database.executemany("INSERT OR IGNORE INTO fingerprints VALUES (?, ?, ?)", map(tuple, page))
+                _insert(database, "INSERT OR IGNORE INTO fingerprints", page)
 
     def join_contents(self) -> None:
         """Of contents that several files are the first of, as after ``take_all``: one stays, the others are its copies.
@@ -239,11 +237,11 @@ class Journal:
     def _make_copies(self, first: Row, others: Sequence[Row]) -> None:
         """All files of the content, those too that were copies in their shard, get what came of *first*."""
         with self._transaction() as database:
-            database.executemany(PUT_ROW, (_values(first.copied_as(other)) for other in others))
+            _insert(database, PUT_ROWS, map(first.copied_as, others), OVER_OLD)
             copies = database.execute(
                 "SELECT * FROM files WHERE sha256 = ? AND first_way IS NOT NULL", [first.sha256]
             ).fetchall()
-            database.executemany(PUT_ROW, (_values(first.copied_as(_row(copy))) for copy in copies))
+            _insert(database, PUT_ROWS, (first.copied_as(_row(copy)) for copy in copies), OVER_OLD)
 
     def _drop_below(self, containers: Sequence[Row]) -> None:
         with self._transaction() as database:
@@ -339,6 +337,15 @@ class Journal:
                 if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL:
                     raise StorageFull("no space left for the journal of the scan") from error
                 raise
+
+
+def _insert(database: sqlite3.Connection, into: str, rows: Iterable[Iterable[object]], on_conflict: str = "") -> None:
+    """Many rows with each statement: for every one Python gives up its lock and waits for it, beside other threads."""
+    left = iter(rows)
+    while part := [tuple(row) for row in islice(left, PAGE_ROWS)]:
+        marks = f"({', '.join('?' * len(part[0]))})"
+        statement = f"{into} VALUES {', '.join([marks] * len(part))} {on_conflict}"
+        database.execute(statement, list(chain.from_iterable(part)))
 
 
 def _by(size: int, values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from deepscreen.errors import (
     DecoderCrashed,
@@ -40,13 +40,12 @@ class Reason(StrEnum):
     SEGMENT = "segment"  # a further part of a disk image
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One file. ``way``: its path below the scanned folder, as bytes; through containers with ``!`` between.
 
     ``container``: the way of the file of the folder that it lies in, None where it is one itself.
     ``first_way``: where the same content was met before. ``log10_lr``: of the modality that speaks most for "synthetic
-    or manipulated".
+    or manipulated". A tuple, since a folder may have a hundred thousand.
     """
 
     way: bytes
@@ -71,8 +70,7 @@ class Row:
 
     def copied_as(self, other: Row) -> Row:
         """The row of *other*, which holds the same content: what came of this one came of it too."""
-        return replace(
-            self,
+        return self._replace(
             way=other.way,
             container=other.container,
             first_way=self.way,

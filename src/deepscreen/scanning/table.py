@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from deepscreen.errors import MediaError
@@ -124,7 +124,7 @@ class Table:
                 self._kept.keep(screened)
             done = screened_row(row.way, row.container, screened.screening)
         seconds = row.seconds + time.perf_counter() - start - waited_seconds
-        done = replace(done, sha256=row.sha256, size_bytes=row.size_bytes, is_known=row.is_known, seconds=seconds)
+        done = done._replace(sha256=row.sha256, size_bytes=row.size_bytes, is_known=row.is_known, seconds=seconds)
         return _Worked(done, fingerprint)
 
     def _detected(self, examination: Examination) -> tuple[float, Detected]:
