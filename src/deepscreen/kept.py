@@ -1,7 +1,8 @@
 """Results of a scan on disk, one folder a content: what was screened once is not screened again.
 
-``<folder>/<sha256 of the media>/`` holds the evidence pictures, ``thumbnail.jpg`` and, written last, ``record.json``:
-a folder without a whole record is a screening that was cut short, and counts for nothing.
+``<folder>/<sha256 of the media>/`` holds the evidence pictures, ``thumbnail.jpg``, ``fingerprint.bin`` (to find copies)
+and, written last, ``record.json``: a folder without a whole record is a screening that was cut short, and counts for
+nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from deepscreen.record import Provenance, Screening
 from deepscreen.report.wording import shown
 from deepscreen.screened import Screened, write_artefacts
 
-RECORD_NAME, THUMBNAIL_NAME = "record.json", "thumbnail.jpg"
+RECORD_NAME, THUMBNAIL_NAME, FINGERPRINT_NAME = "record.json", "thumbnail.jpg", "fingerprint.bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Kept:
 
     screening: Screening
     thumbnail_jpeg: bytes | None
+    fingerprint: bytes | None
 
 
 class KeptResults:
@@ -43,8 +45,7 @@ class KeptResults:
         screening = read_record(own / RECORD_NAME, media_sha256, self._provenance)
         if screening is None or not _has_pictures(own, screening):
             return None
-        thumbnail = own / THUMBNAIL_NAME
-        return Kept(screening, thumbnail.read_bytes() if thumbnail.exists() else None)
+        return Kept(screening, _content(own / THUMBNAIL_NAME), _content(own / FINGERPRINT_NAME))
 
     def keep(self, screened: Screened) -> None:
         """Writes a result; the record last and at once, so that it is there as a whole or not at all."""
@@ -52,6 +53,8 @@ class KeptResults:
         write_artefacts(screened, own)
         if screened.thumbnail_jpeg is not None:
             (own / THUMBNAIL_NAME).write_bytes(screened.thumbnail_jpeg)
+        if screened.fingerprint is not None:
+            (own / FINGERPRINT_NAME).write_bytes(screened.fingerprint)
         write_record(own / RECORD_NAME, screened.screening)
 
 
@@ -74,6 +77,10 @@ def write_record(path: Path, screening: Screening) -> None:
     unfinished = path.with_name(f"{path.name}.part")
     unfinished.write_bytes(screening.canonical_json())
     unfinished.replace(path)
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
 
 
 def _has_pictures(own: Path, screening: Screening) -> bool:

@@ -25,6 +25,11 @@ class Screened:
     thumbnail_jpeg: bytes | None  # a small picture of the item for lists; not evidence, not in the record
     fingerprints: Mapping[str, bytes] = field(default_factory=dict)  # by kind of stream, to find copies; no evidence
 
+    @property
+    def fingerprint(self) -> bytes | None:
+        """Of what the file is: a clip's pictures, not its sound. None where it has nothing of its own."""
+        return self.fingerprints.get(self.screening.media.kind)
+
 
 @dataclass(slots=True)
 class Bench:

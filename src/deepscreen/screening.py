@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +31,13 @@ from deepscreen.evidence.exhibits import exhibits
 from deepscreen.evidence.render import thumbnail_jpeg
 from deepscreen.faces import Face, FaceLocator, FaceTracker
 from deepscreen.findings.finding import Finding
-from deepscreen.fingerprints.gathering import ClipFingerprint, SoundFingerprint, picture_fingerprint
+from deepscreen.fingerprints.gathering import (
+    FRAMES,
+    ClipFingerprint,
+    SoundFingerprint,
+    frames_plan,
+    picture_fingerprint,
+)
 from deepscreen.media.intake import Intake, take_in
 from deepscreen.media.prefetch import prefetched
 from deepscreen.media.samples import Frame, MediaFacts, Pixels, SamplingPlan, Still
@@ -235,6 +243,10 @@ class ScreeningDesk:
 
         with bench.stage("detect"):
             outcomes = self._score("video", sample)
+        if len(plan.times_seconds) < FRAMES:  # of a clip this short the detectors read too few
+            with bench.stage("fingerprint"), suppress(MediaError):  # the detectors' outcomes tell of it
+                fingerprint = ClipFingerprint(duration)
+                deque(fingerprint.watched(self.decoder.frames(intake, frames_plan(duration))), maxlen=0)
         bench.fingerprints["video"] = fingerprint.content
 
         def conclude() -> ModalityResult:

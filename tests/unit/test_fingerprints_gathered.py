@@ -21,7 +21,6 @@ from deepscreen.fingerprints.gathering import (
 )
 from deepscreen.fingerprints.grouping import group_clips, group_pictures, group_sounds
 from deepscreen.fingerprints.nearness import CLIP, PICTURE, SOUND, near
-from deepscreen.fingerprints.of_file import fingerprint_of
 from deepscreen.fingerprints.pdq import HASH_BYTES
 from deepscreen.fingerprints.sound import SAMPLE_RATE_HZ
 from deepscreen.media.intake import take_in
@@ -180,15 +179,6 @@ def test_desk_gives_fingerprints_that_a_copy_in_another_coding_is_near(desk: Scr
     assert one.keys() == copy.keys() == {CLIP, SOUND}
     for kind in (CLIP, SOUND):
         assert near(kind, one[kind], [copy[kind], other.get(kind, b"")]) == [0]
-
-
-@pytest.mark.parametrize("name", ["bona_fide/portrait_hopper.jpg", "bona_fide/webcam.webm", "bona_fide/reading.flac"])
-def test_desk_and_scan_give_what_is_near(desk: ScreeningDesk, name: str) -> None:
-    intake = take_in(SAMPLES / name, limits=desk.settings.limits)
-    of_scan = fingerprint_of(desk.decoder, intake, desk.decoder.examine(intake))
-    assert of_scan is not None
-    kind, content = of_scan
-    assert near(kind, content, [desk.screen(intake).fingerprints[kind]]) == [0]
 
 
 def test_desk_gives_none_of_silence(desk: ScreeningDesk) -> None:

@@ -24,7 +24,6 @@ from deepscreen.detectors.views import whole_view
 from deepscreen.evaluation.bench_meter import PassMeter
 from deepscreen.evaluation.bench_scan_media import file_paths
 from deepscreen.fingerprints.grouping import group_pictures
-from deepscreen.fingerprints.of_file import fingerprint_of
 from deepscreen.fingerprints.pdq import MAX_DISTANCE
 from deepscreen.kept import KeptResults
 from deepscreen.media.intake import take_in
@@ -130,9 +129,6 @@ def add_stages(stages: Stages, files: Sequence[Path], out: Path, desk: Screening
             intake = take_in(path, limits=desk.settings.limits)
             seconds["hash"] += time.perf_counter() - start
             examination = desk.examine(intake)
-            start = time.perf_counter()
-            fingerprint_of(desk.decoder, intake, examination.examined)
-            seconds["fingerprint"] += time.perf_counter() - start
             screened = desk.conclude(examination)
             passes = sum(one.seconds for one in meter.take())
             start = time.perf_counter()

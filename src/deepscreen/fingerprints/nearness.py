@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deepscreen.fingerprints.grouping import MIN_FRAMES, MIN_SHARED_FRAMES, MIN_SHARED_WORDS
 from deepscreen.fingerprints.pdq import HASH_BYTES, MAX_DISTANCE
-from deepscreen.fingerprints.sound import MAX_BIT_ERRORS, Words, bit_errors, telling
+from deepscreen.fingerprints.sound import MAX_BIT_ERRORS, bit_errors, telling, words_of
 
 PICTURE, CLIP, SOUND = "image", "video", "audio"
 WORDS = HASH_BYTES // 8
@@ -51,8 +51,8 @@ def _near_clips(one: bytes, others: Sequence[bytes]) -> list[int]:
 
 
 def _near_sounds(one: bytes, others: Sequence[bytes]) -> list[int]:
-    words, own = _words(one), set(telling(_words(one)))
-    candidates = ((position, _words(other)) for position, other in enumerate(others) if other)
+    words, own = words_of(one), set(telling(words_of(one)))
+    candidates = ((position, words_of(other)) for position, other in enumerate(others) if other)
     return [
         position
         for position, other in candidates
@@ -69,7 +69,3 @@ def _distances(ones: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[
 
 def _hashes(content: bytes) -> NDArray[np.uint64]:
     return np.frombuffer(content, np.uint64).reshape(-1, WORDS)
-
-
-def _words(content: bytes) -> Words:
-    return np.frombuffer(content, np.uint32).reshape(-1, 2)

@@ -42,6 +42,11 @@ def sound_words(samples: NDArray[np.float32]) -> Words | None:
     return words if len(words) >= MIN_WORDS and len(telling(words)) >= MIN_DISTINCT else None
 
 
+def words_of(content: bytes) -> Words:
+    """The fingerprint from its bytes, as they are kept."""
+    return np.frombuffer(content, np.uint32).reshape(-1, 2)
+
+
 def telling(words: Words) -> NDArray[np.uint32]:
     """The different words of a recording in which enough moves that they tell it from others, in order."""
     ups = np.unique(words[:, 0])

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from deepscreen.fingerprints import nearness
+from deepscreen.fingerprints.copies import groups_of
 from deepscreen.fingerprints.grouping import Chains
-from deepscreen.fingerprints.of_file import groups_of
 from deepscreen.record import ModalityName
 
 

@@ -16,7 +16,6 @@ from itertools import count
 from pathlib import Path
 
 from deepscreen.errors import MediaError, UnpackRefused, UnsupportedMedia
-from deepscreen.fingerprints.of_file import Fingerprint, fingerprint_of
 from deepscreen.kept import KeptResults
 from deepscreen.media.containers.kinds import ContainerKind, container_kind, ewf_segment
 from deepscreen.media.intake import Intake, take_in
@@ -42,7 +41,7 @@ class Arrival:
     row: Row
     is_to_do: bool = False
     examination: Examination | None = None
-    fingerprint: Fingerprint | None = None
+    fingerprint: bytes | None = None
     intake: Intake | None = None
     unpacked: Path | None = None
 
@@ -158,8 +157,12 @@ class Arrivals:
 
         found = self._at_hand(place, intake, is_known)
         if found is not None:
-            # A record without an entry in the journal: the scan was killed between the two.
-            yield replace(arrival(found), fingerprint=self._fingerprint_again(intake) if found.has_record else None)
+            yield arrival(found)
+            return
+        kept = self._kept.find(intake.sha256)
+        if kept is not None:  # a record without an entry in the journal: the scan was killed between the two
+            row = screened_row(place.way, place.container, kept.screening)
+            yield replace(arrival(row), fingerprint=kept.fingerprint)
             return
         to_do = replace(arrival(place.row(Outcome.SCREENED)), is_to_do=True)
         if kind is None:
@@ -183,14 +186,7 @@ class Arrivals:
         if intake.sha256 in self._met or self._journal.find_content(intake.sha256) is not None:
             return place.row(Outcome.SCREENED)
         self._met.add(intake.sha256)
-        kept = self._kept.find(intake.sha256)
-        return None if kept is None else screened_row(place.way, place.container, kept.screening)
-
-    def _fingerprint_again(self, intake: Intake) -> Fingerprint | None:
-        try:
-            return fingerprint_of(self._desk.decoder, intake, self._desk.decoder.examine(intake))
-        except MediaError:
-            return None
+        return None
 
     def _container(
         self, place: _Place, intake: Intake, kind: ContainerKind, start: float, unpacked: Path | None

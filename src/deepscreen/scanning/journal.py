@@ -191,14 +191,13 @@ class Journal:
                 found[row["sha256"]] = _row(row)  # the first by its way comes last
         return found
 
-    def put(self, rows: Sequence[Row], fingerprint: tuple[str, bytes] | None = None) -> None:
-        """Notes what came of files, at once and for good. ``fingerprint``: of the last, its kind and bytes."""
+    def put(self, rows: Sequence[Row], fingerprint: bytes | None = None) -> None:
+        """Notes what came of files, at once and for good. ``fingerprint``: of the last."""
         with self._transaction() as database:
             _insert(database, PUT_ROWS, rows, OVER_OLD)
-            if fingerprint is not None and rows[-1].sha256 is not None:
-                database.execute(
-                    "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?)", [rows[-1].sha256, *fingerprint]
-                )
+            if fingerprint is not None:
+                content = (rows[-1].sha256, rows[-1].kind, fingerprint)
+                database.execute("INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?)", content)
 
     def take_all(self, other: Journal, other_name: str) -> None:
         """Takes over every file and fingerprint of *other*; raises ConfigError where both have a file of one path."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import count
 
+from deepscreen.fingerprints.copies import groups_of
 from deepscreen.fingerprints.nearness import CLIP, PICTURE, SOUND
-from deepscreen.fingerprints.of_file import groups_of
 from deepscreen.scanning.journal import Journal
 
 

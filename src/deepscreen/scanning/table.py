@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepscreen.errors import MediaError
-from deepscreen.fingerprints.of_file import Fingerprint, fingerprint_of
 from deepscreen.kept import KeptResults
 from deepscreen.scanning.arrivals import Arrival, Arrivals
 from deepscreen.scanning.journal import Journal
@@ -39,7 +38,7 @@ class _Worked:
     """What came of a file that was screened; ``fingerprint`` is None where it has none."""
 
     row: Row
-    fingerprint: Fingerprint | None
+    fingerprint: bytes | None
 
 
 class Table:
@@ -111,7 +110,6 @@ class Table:
         fingerprint, waited_seconds = None, 0.0
         try:
             examination = self._examined(arrival, room)
-            fingerprint = fingerprint_of(self._desk.decoder, examination.intake, examination.examined)
             asked = time.perf_counter()
             begun, detected = networks.submit(self._detected, examination).result()
             waited_seconds = begun - asked  # for the networks: that is no work on this file
@@ -122,7 +120,7 @@ class Table:
             with told_as_store_errors(full="no space left for results", refused="results cannot be written"):
                 write_page(self._out_dir, row.way, screened.screening, screened.thumbnail_jpeg)
                 self._kept.keep(screened)
-            done = screened_row(row.way, row.container, screened.screening)
+            done, fingerprint = screened_row(row.way, row.container, screened.screening), screened.fingerprint
         seconds = row.seconds + time.perf_counter() - start - waited_seconds
         done = done._replace(sha256=row.sha256, size_bytes=row.size_bytes, is_known=row.is_known, seconds=seconds)
         return _Worked(done, fingerprint)
