@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import inspect
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,11 @@ import httpx
 import pytest
 from serving import Served
 
+from deepscreen.api.wire_misuse import MisuseChange, NewMisuse
 from deepscreen.client import AsyncClient, Client, HashMismatch, NotEnded, Refused, Unreachable, flows
 from deepscreen.record import Verdict
+from deepscreen.register.entry import Tlp, ToolKind
+from deepscreen.register.exchange import ExchangeFormat
 from deepscreen.settings import Limits, Settings
 from deepscreen.store.computations import State
 from deepscreen.store.keys import Role, create_key
@@ -250,3 +255,45 @@ def test_async_client_works_on_cases_too(served: Served) -> None:
             assert (await client.change_case(case.id, name="Case 9")).name == "Case 9"
 
     asyncio.run(work())
+
+
+def test_report_and_bundle_are_saved(client: Client, picture: Path, tmp_path: Path) -> None:
+    case = client.create_case("Case 10")
+    envelope = client.screen(picture, case_id=case.id)
+    page = client.report(envelope.id, tmp_path / "bericht.html", language="de", file_format="html")
+    assert '<html lang="de"' in page.read_text()
+    assert client.report(envelope.id, tmp_path / "report.pdf").read_bytes().startswith(b"%PDF-")
+    with zipfile.ZipFile(client.bundle(case.id, tmp_path / "case.zip")) as bundle:
+        assert sha256_of(picture) in "".join(bundle.namelist())
+    with pytest.raises(Refused):
+        client.bundle("0" * 32, tmp_path / "none.zip")
+    assert not (tmp_path / "none.zip").exists()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_register_is_kept_read_and_shared(client: Client, picture: Path, tmp_path: Path) -> None:
+    envelope = client.screen(picture)
+    new = NewMisuse(screening_id=envelope.id, tool="FaceTool", tool_kind=ToolKind.FACE_SWAP, tlp=Tlp.GREEN)
+    entry = client.add_misuse(new)
+    assert entry.media_sha256 == sha256_of(picture)
+    change = MisuseChange(revision=1, reason="found on the disk", tool="FaceTool 2")
+    amended = client.amend_misuse(entry.id, change)
+    assert (amended.revision, amended.tool) == (2, "FaceTool 2")
+    detail = client.misuse_entry(entry.id)
+    assert [earlier.tool for earlier in detail.earlier] == ["FaceTool"]
+    assert [found.id for found in client.misuse(like=envelope.id, limit=1)] == [entry.id]
+    shared = client.export_misuse(tmp_path / "shared.json", tlp=Tlp.GREEN, file_format=ExchangeFormat.STIX)
+    taken = client.import_misuse(shared, file_format=ExchangeFormat.STIX, origin="ourselves")
+    assert taken.known + len(taken.refused) >= 1
+    assert taken.added == 0
+    with pytest.raises(Refused) as refused:
+        client.amend_misuse(entry.id, change)
+    assert refused.value.problem.status == 409
+
+
+def test_async_client_has_every_method_of_the_other() -> None:
+    def methods(kind: type) -> dict[str, list[str]]:
+        public = {name: value for name, value in vars(kind).items() if not name.startswith("_")}
+        return {name: [str(p) for p in inspect.signature(value).parameters.values()] for name, value in public.items()}
+
+    assert methods(Client) == methods(AsyncClient)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from deepscreen.fingerprints.nearness import PICTURE
+from deepscreen.fingerprints.kinds import PICTURE
 from deepscreen.store import duplicates
 from deepscreen.store.cases import Cases
 from deepscreen.store.computations import Outcome, Queue, State

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from deepscreen.fingerprints.gathering import (
-    FRAMES,
     ClipFingerprint,
     SoundFingerprint,
     halved_rate,
@@ -20,8 +19,8 @@ from deepscreen.fingerprints.gathering import (
     sound_fingerprint,
 )
 from deepscreen.fingerprints.grouping import group_clips, group_pictures, group_sounds
-from deepscreen.fingerprints.nearness import CLIP, PICTURE, SOUND, near
-from deepscreen.fingerprints.pdq import HASH_BYTES
+from deepscreen.fingerprints.kinds import CLIP, FRAMES, HASH_BYTES, PICTURE, SOUND
+from deepscreen.fingerprints.nearness import near
 from deepscreen.fingerprints.sound import SAMPLE_RATE_HZ
 from deepscreen.media.intake import take_in
 from deepscreen.media.samples import Frame, Waveform

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -19,6 +19,8 @@ from deepscreen.api.wire import Problem, ScreeningEnvelope, ScreeningPage, Servi
 from deepscreen.store.computations import State
 
 Model = TypeVar("Model", bound=BaseModel)
+Language = Literal["en", "de"]  # of reports
+FileFormat = Literal["pdf", "html"]
 LARGE_BYTES = 16 * 1024 * 1024  # above it a file is sent resumably
 PIECE_BYTES = 8 * 1024 * 1024  # of a resumable upload, in one request
 DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)  # after tries in vain
@@ -122,9 +124,26 @@ def wait(screening_id: str, *, seconds: float) -> Flow[ScreeningEnvelope]:
 
 
 def download(screening_id: str, sha256: str, target: Path) -> Flow[Path]:
-    """Saves a file of a screening as *target*, which is there only once its hash was found right.
+    """Saves a file of a screening as *target*, which is there only once its hash was found right."""
+    return (yield from save(f"/v1/screenings/{screening_id}/files/{sha256}", target, sha256=sha256))
 
-    Raises HashMismatch, and leaves a file that was there before as it was.
+
+def report(screening_id: str, target: Path, *, language: str, file_format: str) -> Flow[Path]:
+    """Saves the report on a file for a court as *target*."""
+    params = {"language": language, "format": file_format}
+    return (yield from save(f"/v1/screenings/{screening_id}/report", target, params=params))
+
+
+def bundle(case_id: str, target: Path, *, language: str, with_pdf: bool) -> Flow[Path]:
+    """Saves a case as a bundle that proves itself as *target*."""
+    params = {"language": language, "pdf": with_pdf}
+    return (yield from save(f"/v1/cases/{case_id}/bundle", target, params=params))
+
+
+def save(path: str, target: Path, *, params: Mapping[str, Any] | None = None, sha256: str | None = None) -> Flow[Path]:
+    """Saves what is at *path* as *target*, which is there only once all of it has arrived.
+
+    Raises HashMismatch where it is not what *sha256* says, and leaves a file that was there before as it was.
     """
     unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
@@ -133,14 +152,15 @@ def download(screening_id: str, sha256: str, target: Path) -> Flow[Path]:
             with unfinished.open("wb") as file:
                 sink = _both(file.write, digest.update)
                 try:
-                    answer = yield Call("GET", f"/v1/screenings/{screening_id}/files/{sha256}", sink=sink)
-                    _check(answer)
-                    break
+                    answer = yield Call("GET", path, params=params or {}, sink=sink)
+                    if answer.status_code not in COME_BACK or delay is None:
+                        _check(answer)
+                        break
                 except httpx.TransportError as error:
                     if delay is None:
                         raise Unreachable(f"the file did not arrive: {error}") from error
             yield Pause(delay)
-        if digest.hexdigest() != sha256:
+        if sha256 is not None and digest.hexdigest() != sha256:
             raise HashMismatch(f"want {sha256}, got {digest.hexdigest()}")
         unfinished.replace(target)
     finally:

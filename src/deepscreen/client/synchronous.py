@@ -11,9 +11,12 @@ from typing import Self, TypeVar
 import httpx
 
 from deepscreen.api.wire import CaseInfo, DeletionCertificate, ScreeningEnvelope, ScreeningSummary, ServiceInfo
-from deepscreen.client import casework, flows
-from deepscreen.client.flows import Call, Flow, Pause
+from deepscreen.api.wire_misuse import MisuseChange, MisuseDetail, MisuseImported, MisuseInfo, NewMisuse
+from deepscreen.client import casework, flows, register
+from deepscreen.client.flows import Call, FileFormat, Flow, Language, Pause
 from deepscreen.record import Verdict
+from deepscreen.register.entry import Tlp
+from deepscreen.register.exchange import ExchangeFormat
 
 Result = TypeVar("Result")
 
@@ -74,6 +77,16 @@ class Client:
         """Saves all evidence pictures of a finished screening in *folder*, each proven by its hash."""
         return self._run(flows.download_evidence(envelope, folder))
 
+    def report(
+        self, screening_id: str, target: Path, *, language: Language = "en", file_format: FileFormat = "pdf"
+    ) -> Path:
+        """Saves the report on a file for a court as *target*."""
+        return self._run(flows.report(screening_id, target, language=language, file_format=file_format))
+
+    def bundle(self, case_id: str, target: Path, *, language: Language = "en", with_pdf: bool = False) -> Path:
+        """Saves a case as a bundle that proves itself; auditors and admins only."""
+        return self._run(flows.bundle(case_id, target, language=language, with_pdf=with_pdf))
+
     def cases(self) -> tuple[CaseInfo, ...]:
         """The newest cases that the key may see."""
         return self._run(casework.cases())
@@ -115,6 +128,35 @@ class Client:
     def delete(self, screening_id: str, *, reason: str) -> DeletionCertificate:
         """Deletes a screening for good, and gives the certificate; admins only."""
         return self._run(casework.delete(screening_id, reason=reason))
+
+    def misuse(self, **filters: str | int | None) -> Iterator[MisuseInfo]:
+        """Entries of the misuse register, the newest first; filters as ``GET /v1/misuse`` has them."""
+        before: str | None = None
+        while True:
+            page = self._run(register.page(filters, before))
+            yield from page.entries
+            if (before := page.next) is None:
+                return
+
+    def misuse_entry(self, entry_id: str) -> MisuseDetail:
+        """An entry of the misuse register with all that stood before."""
+        return self._run(register.entry(entry_id))
+
+    def add_misuse(self, new: NewMisuse) -> MisuseInfo:
+        """Makes an entry about the file of a screening."""
+        return self._run(register.add(new))
+
+    def amend_misuse(self, entry_id: str, change: MisuseChange) -> MisuseInfo:
+        """Puts another revision above the current one; reviewers and admins only."""
+        return self._run(register.amend(entry_id, change))
+
+    def export_misuse(self, target: Path, *, tlp: Tlp, file_format: ExchangeFormat) -> Path:
+        """Saves what those may see who get it; auditors and admins only."""
+        return self._run(register.export(target, tlp=tlp, file_format=file_format))
+
+    def import_misuse(self, source: Path, *, file_format: ExchangeFormat, origin: str) -> MisuseImported:
+        """Gives the service the register of others; admins only."""
+        return self._run(register.take_in(source, file_format=file_format, origin=origin))
 
     def _run(self, flow: Flow[Result]) -> Result:
         try:

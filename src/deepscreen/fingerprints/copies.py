@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from deepscreen.fingerprints.grouping import Chains, group_clips, group_pictures, group_sounds
-from deepscreen.fingerprints.nearness import CLIP, PICTURE
-from deepscreen.fingerprints.pdq import HASH_BYTES
+from deepscreen.fingerprints.kinds import CLIP, HASH_BYTES, PICTURE
 from deepscreen.fingerprints.sound import words_of
 
 

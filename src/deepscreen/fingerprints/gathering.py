@@ -7,12 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from deepscreen.fingerprints.kinds import FRAMES
 from deepscreen.fingerprints.pdq import MIN_QUALITY, pdq
 from deepscreen.fingerprints.sound import LONGEST_SECONDS, SAMPLE_RATE_HZ, sound_words
 from deepscreen.media.samples import Frame, Pixels, SamplingPlan, Waveform
 
-# Frames of a clip that are kept, at the middles of as many equal parts of its length.
-FRAMES = 8
 # A low-pass filter before every second sample is left out; the fingerprint looks at nothing above 2 kHz.
 HALVING_TAPS = 31
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from deepscreen.fingerprints.kinds import HASH_BYTES
 from deepscreen.fingerprints.near import Hashes, Numbers, near_pairs
-from deepscreen.fingerprints.pdq import HASH_BYTES, MAX_DISTANCE
+from deepscreen.fingerprints.pdq import MAX_DISTANCE
 from deepscreen.fingerprints.sound import MAX_BIT_ERRORS, Words, bit_errors, telling
 
 # Of the shorter clip's frames that must be near a frame of the other.

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepscreen.fingerprints.grouping import MIN_FRAMES, MIN_SHARED_FRAMES, MIN_SHARED_WORDS
-from deepscreen.fingerprints.pdq import HASH_BYTES, MAX_DISTANCE
+from deepscreen.fingerprints.kinds import HASH_BYTES, PICTURE, SOUND
+from deepscreen.fingerprints.pdq import MAX_DISTANCE
 from deepscreen.fingerprints.sound import MAX_BIT_ERRORS, bit_errors, telling, words_of
 
-PICTURE, CLIP, SOUND = "image", "video", "audio"
 WORDS = HASH_BYTES // 8
 
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from deepscreen.media.samples import Pixels
 
-HASH_BYTES = 32
 # As the source advises: nearer is the same picture, and pictures without features (quality is 0 to 100) match anything.
 MAX_DISTANCE, MIN_QUALITY = 31, 50
 GRID, SIDE = 64, 16  # of the smoothed picture, and of the corner of its cosine transform that is kept

@@ -15,9 +15,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from deepscreen.fingerprints.gathering import FRAMES
-from deepscreen.fingerprints.nearness import CLIP, PICTURE
-from deepscreen.fingerprints.pdq import HASH_BYTES
+from deepscreen.fingerprints.kinds import CLIP, FRAMES, HASH_BYTES, PICTURE
 from deepscreen.fingerprints.sound import LONGEST_SECONDS, SAMPLE_RATE_HZ, STEP_SAMPLES
 from deepscreen.record import ModalityName
 

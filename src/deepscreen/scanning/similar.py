@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 from deepscreen.fingerprints.copies import groups_of
-from deepscreen.fingerprints.nearness import CLIP, PICTURE, SOUND
+from deepscreen.fingerprints.kinds import CLIP, PICTURE, SOUND
 from deepscreen.scanning.journal import Journal
 
 

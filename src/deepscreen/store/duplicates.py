@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
-from deepscreen.fingerprints.nearness import CLIP, PICTURE, SOUND, near
+from deepscreen.fingerprints.kinds import CLIP, PICTURE, SOUND
+from deepscreen.fingerprints.nearness import near
 from deepscreen.store import fingerprints
 from deepscreen.store.database import Database
 from deepscreen.store.keys import Caller

@@ -1,0 +1,57 @@
+"""What the clients do with the misuse register."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deepscreen.api.wire_misuse import (
+    MisuseChange,
+    MisuseDetail,
+    MisuseImported,
+    MisuseInfo,
+    MisusePage,
+    NewMisuse,
+)
+from deepscreen.client.flows import Call, Flow, insist, read, save
+from deepscreen.register.entry import Tlp
+from deepscreen.register.exchange import ExchangeFormat
+
+PATH = "/v1/misuse"
+
+
+def add(new: NewMisuse) -> Flow[MisuseInfo]:
+    """Makes an entry about the file of a screening."""
+    call = Call("POST", PATH, json=new.model_dump(mode="json"))
+    return read(MisuseInfo, (yield from insist(call, may_repeat=False)))
+
+
+def page(filters: Mapping[str, Any], before: str | None) -> Flow[MisusePage]:
+    """A page of entries."""
+    given = {name: value for name, value in {**filters, "before": before}.items() if value is not None}
+    return read(MisusePage, (yield from insist(Call("GET", PATH, params=given))))
+
+
+def entry(entry_id: str) -> Flow[MisuseDetail]:
+    """An entry with all that stood before."""
+    return read(MisuseDetail, (yield from insist(Call("GET", f"{PATH}/{entry_id}"))))
+
+
+def amend(entry_id: str, change: MisuseChange) -> Flow[MisuseInfo]:
+    """Puts another revision above the current one; 409 where that is not the one that was meant."""
+    call = Call("PATCH", f"{PATH}/{entry_id}", json=change.model_dump(mode="json", exclude_none=True))
+    return read(MisuseInfo, (yield from insist(call, may_repeat=False)))
+
+
+def export(target: Path, *, tlp: Tlp, file_format: ExchangeFormat) -> Flow[Path]:
+    """Saves what those may see who get it as *target*."""
+    return (yield from save(f"{PATH}/export", target, params={"tlp": tlp.value, "format": file_format.value}))
+
+
+def take_in(source: Path, *, file_format: ExchangeFormat, origin: str) -> Flow[MisuseImported]:
+    """Gives the service the register of others; what it has already stays as it is."""
+    params = {"format": file_format.value, "origin": origin}
+    return read(
+        MisuseImported, (yield from insist(Call("POST", f"{PATH}/import", params=params, content=source.read_bytes())))
+    )
