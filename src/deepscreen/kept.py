@@ -1,8 +1,8 @@
 """Results of a scan on disk, one folder a content: what was screened once is not screened again.
 
-``<folder>/<sha256 of the media>/`` holds the evidence pictures, ``thumbnail.jpg``, ``fingerprint.bin`` (to find copies)
-and, written last, ``record.json``: a folder without a whole record is a screening that was cut short, and counts for
-nothing.
+``<folder>/<sha256 of the media>/`` holds the evidence pictures, ``thumbnail.jpg``, ``fingerprint.bin`` (to find copies:
+the fingerprint, or nothing, after its own sha256) and, written last, ``record.json``: a folder in which one is
+missing or not whole is a screening that was cut short, and counts for nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from deepscreen.report.wording import shown
 from deepscreen.screened import Screened, write_artefacts
 
 RECORD_NAME, THUMBNAIL_NAME, FINGERPRINT_NAME = "record.json", "thumbnail.jpg", "fingerprint.bin"
+DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class KeptResults:
         self._folder, self._provenance = folder, provenance
 
     def find(self, media_sha256: str) -> Kept | None:
-        """The whole result for this content, its pictures proven by their hashes; None where there is none.
+        """The whole result for this content, its pictures and fingerprint proven by hashes; None where there is none.
 
         Raises ConfigError where another method made it: two methods' results do not mix in one folder.
         """
@@ -45,7 +46,10 @@ class KeptResults:
         screening = read_record(own / RECORD_NAME, media_sha256, self._provenance)
         if screening is None or not _has_pictures(own, screening):
             return None
-        return Kept(screening, _content(own / THUMBNAIL_NAME), _content(own / FINGERPRINT_NAME))
+        thumbnail, sealed = _content(own / THUMBNAIL_NAME), _content(own / FINGERPRINT_NAME)
+        if sealed is None or sealed != _sealed(fingerprint := sealed[DIGEST_BYTES:]):
+            return None
+        return Kept(screening, thumbnail, fingerprint or None)
 
     def keep(self, screened: Screened) -> None:
         """Writes a result; the record last and at once, so that it is there as a whole or not at all."""
@@ -53,8 +57,7 @@ class KeptResults:
         write_artefacts(screened, own)
         if screened.thumbnail_jpeg is not None:
             (own / THUMBNAIL_NAME).write_bytes(screened.thumbnail_jpeg)
-        if screened.fingerprint is not None:
-            (own / FINGERPRINT_NAME).write_bytes(screened.fingerprint)
+        (own / FINGERPRINT_NAME).write_bytes(_sealed(screened.fingerprint or b""))
         write_record(own / RECORD_NAME, screened.screening)
 
 
@@ -77,6 +80,10 @@ def write_record(path: Path, screening: Screening) -> None:
     unfinished = path.with_name(f"{path.name}.part")
     unfinished.write_bytes(screening.canonical_json())
     unfinished.replace(path)
+
+
+def _sealed(fingerprint: bytes) -> bytes:
+    return hashlib.sha256(fingerprint).digest() + fingerprint
 
 
 def _content(path: Path) -> bytes | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+from pathlib import Path
 
+PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 SETTINGS = {
     # Threads of a network that wait must sleep, not spin: beside one other busy process (a decoder, a second
     # screening) spinning threads made a backbone pass up to seven times as slow; alone they gain nothing.
@@ -18,6 +20,11 @@ def settle_in() -> None:
     """Sets the environment that torch and OpenCV read when they are loaded; what is set already stands."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+
+
+def python_path() -> str:
+    """The PYTHONPATH on which a process of our own finds this very package."""
+    return os.pathsep.join([str(PACKAGE_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def keep_what_is_loaded() -> None:

@@ -243,10 +243,11 @@ class ScreeningDesk:
 
         with bench.stage("detect"):
             outcomes = self._score("video", sample)
-        if len(plan.times_seconds) < FRAMES:  # of a clip this short the detectors read too few
-            with bench.stage("fingerprint"), suppress(MediaError):  # the detectors' outcomes tell of it
-                fingerprint = ClipFingerprint(duration)
-                deque(fingerprint.watched(self.decoder.frames(intake, frames_plan(duration))), maxlen=0)
+        if len(plan.times_seconds) < FRAMES or not fingerprint.is_whole:  # the detectors read too few
+            with bench.stage("fingerprint"), suppress(MediaError):  # it is no evidence: a clip may go without
+                closer = ClipFingerprint(duration)
+                deque(closer.watched(self.decoder.frames(intake, frames_plan(duration))), maxlen=0)
+                fingerprint = closer
         bench.fingerprints["video"] = fingerprint.content
 
         def conclude() -> ModalityResult:

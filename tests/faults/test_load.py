@@ -94,9 +94,10 @@ def probed(service: Part, milliseconds: list[float]) -> Iterator[None]:
     milliseconds += json.loads(told)
 
 
-def set_niceness(niceness: int) -> None:
+def be_nicer(niceness: int) -> None:
     """To be called by each thread of a client: Linux keeps it by thread."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+    own = threading.get_native_id()
+    os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + niceness)
 
 
 @pytest.mark.parametrize("where", CLIENTS_NICENESS)
@@ -106,7 +107,7 @@ def test_many_clients_at_once(where: str, service: Part, scale: Scale, figures: 
     for number in range(8):  # what is allocated once
         upload(service, 1_000_000 + number, tally)
     before_bytes = resident_bytes(service.pid)
-    clients = ThreadPoolExecutor(CLIENTS, initializer=set_niceness, initargs=(CLIENTS_NICENESS[where],))
+    clients = ThreadPoolExecutor(CLIENTS, initializer=be_nicer, initargs=(CLIENTS_NICENESS[where],))
     with probed(service, livez_milliseconds), clients as pool:
         list(pool.map(lambda number: upload(service, number, tally), range(scale.uploads)))
     growth_bytes = resident_bytes(service.pid) - before_bytes

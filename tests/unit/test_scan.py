@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 from deepscreen.errors import ConfigError
-from deepscreen.kept import RECORD_NAME
+from deepscreen.kept import FINGERPRINT_NAME, RECORD_NAME
 from deepscreen.scanning.listing import Shard, entries, shard_of
 from deepscreen.scanning.lists import CSV_NAME, EVIDENCE_NAME, INDEX_NAME, RECORDS_NAME, SUMMARY_NAME
 from deepscreen.scanning.rows import Outcome, Row
@@ -218,7 +218,10 @@ def test_a_scan_into_its_own_results_keeps_them_and_changes_no_byte(
     assert results_of(out) == before
 
 
-@pytest.mark.parametrize("loss", ["no record", "half a record", "changed picture"])
+@pytest.mark.parametrize(
+    "loss",
+    ["no record", "half a record", "changed picture", "no fingerprint", "half a fingerprint", "empty fingerprint"],
+)
 def test_what_is_not_whole_is_screened_again(tmp_path: Path, folder: Path, desk: ScreeningDesk, loss: str) -> None:
     small, out = small_folder(tmp_path, folder), tmp_path / "out"
     scanned_rows(small, out, desk)
@@ -229,6 +232,12 @@ def test_what_is_not_whole_is_screened_again(tmp_path: Path, folder: Path, desk:
         record.unlink()
     elif loss == "half a record":
         record.write_bytes(whole[: len(whole) // 2])
+    elif loss.endswith("fingerprint"):
+        fingerprint = record.parent / FINGERPRINT_NAME
+        content = fingerprint.read_bytes()
+        fingerprint.write_bytes(content[: len(content) // 2] if loss.startswith("half") else b"")
+        if loss.startswith("no"):
+            fingerprint.unlink()
     else:
         next(record.parent.glob("*.png")).write_bytes(b"other")
     told, _ = scanned_rows(small, out, desk)

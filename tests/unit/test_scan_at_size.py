@@ -204,6 +204,20 @@ def test_files_are_read_on_their_own_where_the_hashing_process_was_killed(
     assert rest[-1][1] == {}
 
 
+@pytest.mark.parametrize("program", ["/bin/false", "/no/such/program"])
+def test_scan_without_a_hashing_process_is_the_same(
+    program: str, tmp_path: Path, desk: ScreeningDesk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "in").mkdir()
+    pages_of_files(tmp_path / "in", PAGE_ROWS + 3)
+    scanned(tmp_path / "in", tmp_path / "out", desk)
+    assert "one by one" not in caplog.text
+    monkeypatch.setattr("deepscreen.scanning.hashing.sys.executable", program)
+    scanned(tmp_path / "in", tmp_path / "alone", desk)
+    assert results(tmp_path / "alone") == results(tmp_path / "out")
+    assert caplog.text.count("one by one") == 1
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_messages_are_told_by_their_first_lines(end: str) -> None:
     fields = ["From: a", "Date: b", "To: c"]

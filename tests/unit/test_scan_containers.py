@@ -151,6 +151,11 @@ def test_copies_in_another_coding_are_one_group(tmp_path: Path, desk: ScreeningD
     assert groups[2] is None
     assert groups[4] == groups[5] is not None
     assert groups[4] != groups[0]
+    before = (tmp_path / "out" / RECORDS_NAME).read_bytes()
+    for path in (tmp_path / "out").glob("scan.*"):  # as after kills between each record and the journal
+        path.unlink()
+    scanned(root, tmp_path / "out", desk)
+    assert (tmp_path / "out" / RECORDS_NAME).read_bytes() == before
 
 
 def test_members_of_one_name_are_all_found(tmp_path: Path, desk: ScreeningDesk) -> None:

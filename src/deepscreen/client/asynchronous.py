@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -155,9 +155,11 @@ class AsyncClient:
         """Puts another revision above the current one; reviewers and admins only."""
         return await self._run(register.amend(entry_id, change))
 
-    async def export_misuse(self, target: Path, *, tlp: Tlp, file_format: ExchangeFormat) -> Path:
-        """Saves what those may see who get it; auditors and admins only."""
-        return await self._run(register.export(target, tlp=tlp, file_format=file_format))
+    async def export_misuse(
+        self, target: Path, *, tlp: Tlp, file_format: ExchangeFormat, ids: Sequence[str] = ()
+    ) -> Path:
+        """Saves what those may see who get it, of all entries or those named by *ids*; auditors and admins only."""
+        return await self._run(register.export(target, tlp=tlp, file_format=file_format, ids=ids))
 
     async def import_misuse(self, source: Path, *, file_format: ExchangeFormat, origin: str) -> MisuseImported:
         """Gives the service the register of others; admins only."""
@@ -190,6 +192,7 @@ class AsyncClient:
             files=call.files,
             content=call.content,
             json=call.json,
+            timeout=call.timeout(self._http.timeout),
         )
         response = await self._http.send(request, stream=True)
         try:

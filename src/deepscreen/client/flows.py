@@ -7,7 +7,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
@@ -69,6 +69,12 @@ class Call:
     content: bytes | None = None
     json: Mapping[str, Any] | None = None
     sink: Callable[[bytes], object] | None = None
+    is_slow: bool = False  # the service may work on the answer for minutes before it begins
+
+    def timeout(self, usual: httpx.Timeout) -> httpx.Timeout:
+        """How long to wait for what."""
+        read_seconds = None if self.is_slow else usual.read
+        return httpx.Timeout(connect=usual.connect, read=read_seconds, write=usual.write, pool=usual.pool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,41 +131,42 @@ def wait(screening_id: str, *, seconds: float) -> Flow[ScreeningEnvelope]:
 
 def download(screening_id: str, sha256: str, target: Path) -> Flow[Path]:
     """Saves a file of a screening as *target*, which is there only once its hash was found right."""
-    return (yield from save(f"/v1/screenings/{screening_id}/files/{sha256}", target, sha256=sha256))
+    return (yield from save(Call("GET", f"/v1/screenings/{screening_id}/files/{sha256}"), target, sha256=sha256))
 
 
 def report(screening_id: str, target: Path, *, language: str, file_format: str) -> Flow[Path]:
     """Saves the report on a file for a court as *target*."""
     params = {"language": language, "format": file_format}
-    return (yield from save(f"/v1/screenings/{screening_id}/report", target, params=params))
+    return (yield from save(Call("GET", f"/v1/screenings/{screening_id}/report", params=params, is_slow=True), target))
 
 
 def bundle(case_id: str, target: Path, *, language: str, with_pdf: bool) -> Flow[Path]:
     """Saves a case as a bundle that proves itself as *target*."""
     params = {"language": language, "pdf": with_pdf}
-    return (yield from save(f"/v1/cases/{case_id}/bundle", target, params=params))
+    return (yield from save(Call("GET", f"/v1/cases/{case_id}/bundle", params=params, is_slow=True), target))
 
 
-def save(path: str, target: Path, *, params: Mapping[str, Any] | None = None, sha256: str | None = None) -> Flow[Path]:
-    """Saves what is at *path* as *target*, which is there only once all of it has arrived.
+def save(call: Call, target: Path, *, sha256: str | None = None) -> Flow[Path]:
+    """Saves the answer to *call* as *target*, which is there only once all of it has arrived.
 
     Raises HashMismatch where it is not what *sha256* says, and leaves a file that was there before as it was.
     """
     unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
         for delay in (*DELAYS_SECONDS, None):
-            digest = hashlib.sha256()
+            digest, pause_seconds = hashlib.sha256(), 0.0
             with unfinished.open("wb") as file:
                 sink = _both(file.write, digest.update)
                 try:
-                    answer = yield Call("GET", path, params=params or {}, sink=sink)
+                    answer = yield replace(call, sink=sink)
                     if answer.status_code not in COME_BACK or delay is None:
                         _check(answer)
                         break
+                    pause_seconds = _retry_after_seconds(answer)
                 except httpx.TransportError as error:
                     if delay is None:
                         raise Unreachable(f"the file did not arrive: {error}") from error
-            yield Pause(delay)
+            yield Pause(max(delay, pause_seconds))
         if sha256 is not None and digest.hexdigest() != sha256:
             raise HashMismatch(f"want {sha256}, got {digest.hexdigest()}")
         unfinished.replace(target)
@@ -241,8 +248,12 @@ def insist(call: Call, *, good_with: str | None = None, may_repeat: bool = True)
             return response
         if response.status_code not in COME_BACK or delay is None:
             return _check(response)
-        yield Pause(max(delay, float(response.headers.get("retry-after", "0"))))
+        yield Pause(max(delay, _retry_after_seconds(response)))
     raise AssertionError("the last try returns or raises")
+
+
+def _retry_after_seconds(response: httpx.Response) -> float:
+    return float(response.headers.get("retry-after", "0"))
 
 
 def _check(response: httpx.Response) -> httpx.Response:

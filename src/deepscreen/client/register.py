@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,10 @@ def amend(entry_id: str, change: MisuseChange) -> Flow[MisuseInfo]:
     return read(MisuseInfo, (yield from insist(call, may_repeat=False)))
 
 
-def export(target: Path, *, tlp: Tlp, file_format: ExchangeFormat) -> Flow[Path]:
+def export(target: Path, *, tlp: Tlp, file_format: ExchangeFormat, ids: Sequence[str]) -> Flow[Path]:
     """Saves what those may see who get it as *target*."""
-    return (yield from save(f"{PATH}/export", target, params={"tlp": tlp.value, "format": file_format.value}))
+    params = {"tlp": tlp.value, "format": file_format.value, "entry": list(ids)}
+    return (yield from save(Call("GET", f"{PATH}/export", params=params, is_slow=True), target))
 
 
 def take_in(source: Path, *, file_format: ExchangeFormat, origin: str) -> Flow[MisuseImported]:

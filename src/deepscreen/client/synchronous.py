@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -150,9 +150,9 @@ class Client:
         """Puts another revision above the current one; reviewers and admins only."""
         return self._run(register.amend(entry_id, change))
 
-    def export_misuse(self, target: Path, *, tlp: Tlp, file_format: ExchangeFormat) -> Path:
-        """Saves what those may see who get it; auditors and admins only."""
-        return self._run(register.export(target, tlp=tlp, file_format=file_format))
+    def export_misuse(self, target: Path, *, tlp: Tlp, file_format: ExchangeFormat, ids: Sequence[str] = ()) -> Path:
+        """Saves what those may see who get it, of all entries or those named by *ids*; auditors and admins only."""
+        return self._run(register.export(target, tlp=tlp, file_format=file_format, ids=ids))
 
     def import_misuse(self, source: Path, *, file_format: ExchangeFormat, origin: str) -> MisuseImported:
         """Gives the service the register of others; admins only."""
@@ -185,6 +185,7 @@ class Client:
             files=call.files,
             content=call.content,
             json=call.json,
+            timeout=call.timeout(self._http.timeout),
         )
         response = self._http.send(request, stream=True)
         try:

@@ -1,4 +1,4 @@
-"""Fingerprints of what is decoded anyway: they are taken while the detectors read, and nothing is decoded for them."""
+"""Fingerprints of what is decoded anyway: they are taken while the detectors read."""
 
 from __future__ import annotations
 
@@ -41,10 +41,11 @@ class ClipFingerprint:
     def __init__(self, duration_seconds: float) -> None:
         self._times_seconds = frames_plan(duration_seconds).times_seconds
         self.content = b""  # the PDQ hashes, one after the other; empty until a reading has ended
+        self.is_whole = False  # whether one has
 
     def watched(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """The same frames. A reading that is broken off leaves nothing, and the first whole one is enough."""
-        if self.content:
+        if self.is_whole:
             yield from frames
             return
         wanted, taken = list(self._times_seconds), list[bytes]()
@@ -57,7 +58,7 @@ class ClipFingerprint:
             yield frame
         if shown is not None and wanted:
             taken.append(picture_fingerprint(shown.pixels))
-        self.content = b"".join(taken)
+        self.content, self.is_whole = b"".join(taken), True
 
 
 class SoundFingerprint:

@@ -21,7 +21,6 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-import deepscreen
 from deepscreen.errors import DecoderCrashed, MediaError, UnreadableMedia
 from deepscreen.findings.finding import Finding
 from deepscreen.findings.inspectors import not_inspected
@@ -40,12 +39,13 @@ from deepscreen.media.wire import (
     SoundOffered,
     encode,
 )
+from deepscreen.process import python_path
 from deepscreen.settings import Limits
 
 BeforeRoom = Callable[[int], None]
 CLOSE_WAIT_SECONDS = 2.0
 # The server parses hostile bytes in its children: it inherits nothing that could be a secret.
-INHERITED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHOME")
+INHERITED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "PYTHONHOME")
 # One thread and few heaps: an address space of a few hundred MiB instead of several GiB.
 # Large pages for large blocks (glibc; others ignore it): a fresh child's first touch of 48 MB takes 5 ms, not 25.
 SERVER_VARIABLES = {
@@ -262,6 +262,4 @@ def _stop(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
 def _server_environment() -> dict[str, str]:
     """The few variables that the server needs, with a path on which it finds this very package."""
     kept = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
-    package_folder = str(Path(deepscreen.__file__).resolve().parent.parent)
-    paths = [package_folder, *filter(None, [kept.get("PYTHONPATH")])]
-    return kept | SERVER_VARIABLES | {"PYTHONPATH": os.pathsep.join(paths)}
+    return kept | SERVER_VARIABLES | {"PYTHONPATH": python_path()}

@@ -25,6 +25,8 @@ from deepscreen.scanning.rows import MEMBER_MARK, PASSING, Outcome, Reason, Row
 
 PAGE_ROWS = 500
 COLUMNS = Row._fields
+MOST_COLUMNS = len(COLUMNS) + 2  # of a table, listed size and time besides
+ROWS_AT_ONCE = 999 // MOST_COLUMNS  # no build of SQLite takes fewer values in one statement
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS files (
@@ -341,7 +343,7 @@ class Journal:
 def _insert(database: sqlite3.Connection, into: str, rows: Iterable[Iterable[object]], on_conflict: str = "") -> None:
     """Many rows with each statement: for every one Python gives up its lock and waits for it, beside other threads."""
     left = iter(rows)
-    while part := [tuple(row) for row in islice(left, PAGE_ROWS)]:
+    while part := [tuple(row) for row in islice(left, ROWS_AT_ONCE)]:
         marks = f"({', '.join('?' * len(part[0]))})"
         statement = f"{into} VALUES {', '.join([marks] * len(part))} {on_conflict}"
         database.execute(statement, list(chain.from_iterable(part)))
