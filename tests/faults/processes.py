@@ -91,6 +91,7 @@ class Client:
         """The id of the screening; the idempotency key makes a second try the same one."""
         headers = {"Idempotency-Key": name, "Prefer": "respond-async"}
         response = self._insist("POST", "/v1/screenings", files={"file": (name, content)}, headers=headers)
+        assert "id" in response.json() or "location" in response.headers, response.text
         found: str = response.json()["id"] if "id" in response.json() else response.headers["location"].split("/")[-1]
         return found
 

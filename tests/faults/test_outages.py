@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,8 +18,13 @@ from items import LIMITS, check_all, environment_of, media, send_all, wait_until
 from processes import Client, Part, Scale
 
 from databases import PostgresServer
+from deepscreen.api.resumable import ResumableUploads
+from deepscreen.api.room import Room
+from deepscreen.api.uploads import HashingFile
+from deepscreen.errors import StorageFull
 from deepscreen.screening import ScreeningDesk
 from deepscreen.settings import Settings
+from deepscreen.store.store import Store
 
 OUTAGE_SECONDS = 3.0
 TMPFS_BYTES = 64 * 1024 * 1024
@@ -138,6 +143,18 @@ def test_uploads_are_refused_before_the_disk_is_full(tmp_path: Path) -> None:
         assert problem_within(part, 507) == "storage-full"
         assert httpx.get(part.url + "/readyz", timeout=60).status_code == 200
         part.kill()
+
+
+@may_mount
+def test_upload_whose_disk_fills_while_it_is_written_is_told_so(tmp_path: Path) -> None:
+    """What ``check_space`` finds free may be gone a moment later; here it looks at another disk."""
+    store = Store.open(Settings(limits=LIMITS), tmp_path / "data")
+    room = Room(store, ResumableUploads(store.data_dir, lifetime_seconds=60))
+    with small_disk(tmp_path / "disk") as disk, closing(store), room.promise(2 * TMPFS_BYTES) as promise:
+        file = HashingFile(disk / "upload", promise)
+        with pytest.raises(StorageFull):
+            file.write([bytes(2 * TMPFS_BYTES)])
+        file.close()
 
 
 @may_mount

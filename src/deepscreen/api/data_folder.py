@@ -7,10 +7,11 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from deepscreen.errors import ConfigError
+from deepscreen.store.disk_errors import told_as_store_errors
 
 NAME_BYTES = 16
 PRIVATE_FOLDER_MODE = 0o700
@@ -37,6 +38,11 @@ def open_data_folder(data_dir: Path | None) -> Iterator[Path]:
         except OSError as error:
             raise ConfigError(f"data_dir {data_dir} is used by another service; stop it or choose another") from error
         yield data_dir
+
+
+def told_of_uploads() -> AbstractContextManager[None]:
+    """Raises StorageFull or StoreUnavailable for what the disk refuses while uploads are written or read."""
+    return told_as_store_errors(full="no space is left for uploads", refused="the folder of uploads cannot be written")
 
 
 class UploadFolder:

@@ -12,15 +12,14 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from deepscreen.api.data_folder import PRIVATE_FOLDER_MODE
+from deepscreen.api.data_folder import PRIVATE_FOLDER_MODE, told_of_uploads
 from deepscreen.api.http_errors import NoSuchResult, UploadBusy
 from deepscreen.errors import Overloaded
-from deepscreen.store.disk_errors import told_as_store_errors
 
 ID = re.compile(r"[0-9a-f]{32}")
 PIECE_BYTES = 1024 * 1024
@@ -66,7 +65,7 @@ class ResumableUploads:
             case_id=case_id,
             expires_at=time.time() + self._lifetime_seconds,
         )
-        with _told_as_store_errors():
+        with told_of_uploads():
             self.path_of(upload).touch(mode=0o600, exist_ok=False)
             self._write(upload)
         return upload
@@ -115,7 +114,7 @@ class ResumableUploads:
         if not data:  # a whole upload may be a blob already, which is not to be written to
             return
         hashed = self._hashed(upload)
-        with _told_as_store_errors(), self.path_of(upload).open("ab", buffering=0) as file:
+        with told_of_uploads(), self.path_of(upload).open("ab", buffering=0) as file:
             view = memoryview(data)
             while view:  # an unbuffered file may take less than it was given
                 taken = file.write(view)
@@ -124,7 +123,7 @@ class ResumableUploads:
 
     def sync(self, upload: PartialUpload) -> None:
         """Returns when what has arrived is on the disk: an offset that was told must hold after a power cut."""
-        with _told_as_store_errors(), self.path_of(upload).open("rb") as file:
+        with told_of_uploads(), self.path_of(upload).open("rb") as file:
             os.fsync(file.fileno())
 
     def sha256(self, upload: PartialUpload) -> str:
@@ -134,7 +133,7 @@ class ResumableUploads:
     def hand_over(self, upload: PartialUpload, screening_id: str) -> PartialUpload:
         """Notes the screening that the upload became, and lets go of its bytes."""
         ended = upload.model_copy(update={"screening_id": screening_id})
-        with _told_as_store_errors():
+        with told_of_uploads():
             self._write(ended)
             self.path_of(upload).unlink(missing_ok=True)
         self._hashes.pop(upload.id, None)
@@ -210,7 +209,3 @@ class Hashed:
         """Adds the next bytes."""
         self.digest.update(piece)
         self.size_bytes += len(piece)
-
-
-def _told_as_store_errors() -> AbstractContextManager[None]:
-    return told_as_store_errors(full="no space is left for uploads", refused="the folder of uploads cannot be written")

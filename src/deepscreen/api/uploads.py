@@ -13,6 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
+from deepscreen.api.data_folder import told_of_uploads
 from deepscreen.api.http_errors import MalformedUpload, UploadStalled, WrongContentType, WrongFields
 from deepscreen.api.room import Promise
 from deepscreen.errors import MediaTooLarge
@@ -43,7 +44,7 @@ async def receive_upload(request: Request, path: Path, *, limits: Limits, promis
     max_body_bytes = limits.max_bytes + FORM_OVERHEAD_BYTES
     if int(request.headers.get("content-length", "0")) > max_body_bytes:
         raise _too_large(limits)
-    sink = _HashingFile(path, promise)
+    sink = HashingFile(path, promise)
     try:
         async with aclosing(chunks_of(request)) as chunks:
             async for pieces in _pieces(part, _bounded(chunks, max_body_bytes, limits)):
@@ -93,13 +94,14 @@ async def _pieces(part: _FilePart, chunks: AsyncGenerator[bytes, None]) -> Async
     yield part.take()
 
 
-class _HashingFile:
+class HashingFile:
     """A new file that only its owner may read; hashed as it is written."""
 
     def __init__(self, path: Path, promise: Promise) -> None:
         self._promise = promise
-        path.touch(mode=0o600, exist_ok=False)
-        self._file = path.open("wb", buffering=0)
+        with told_of_uploads():
+            path.touch(mode=0o600, exist_ok=False)
+            self._file = path.open("wb", buffering=0)
         self._digest = hashlib.sha256()
         self.size_bytes = 0
 
@@ -108,8 +110,9 @@ class _HashingFile:
         self._promise.arrived(len(data))
         self._digest.update(data)
         view = memoryview(data)
-        while view:  # an unbuffered file may take less than it was given
-            view = view[self._file.write(view) :]
+        with told_of_uploads():
+            while view:  # an unbuffered file may take less than it was given
+                view = view[self._file.write(view) :]
         self.size_bytes += len(data)
 
     def close(self) -> None:
