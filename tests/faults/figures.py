@@ -15,6 +15,8 @@ HEADER = """# Faults and load in figures
 
 Measured with `FakeDetector` networks: what is tested is everything around them. The load is that of the machine, from
 all its processes, when the session began, beside its number of processors: times from a busy machine are too long.
+Clients "elsewhere" stand for other machines: they run at a lower priority, and leave the processors to the service.
+Clients "beside it" take from the service's processors what they want, more than it does itself.
 
 | What | Target | Reached | Load | Processors | Day |
 |---|---|---|---|---|---|
