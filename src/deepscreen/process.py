@@ -1,9 +1,10 @@
-"""What a whole process sets for itself: before any library is loaded, and when all are. Only edges call this."""
+"""Processes of this program: what one sets for itself (only edges call that), and what those that it starts need."""
 
 from __future__ import annotations
 
 import gc
 import os
+import subprocess
 from pathlib import Path
 
 PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
@@ -25,6 +26,15 @@ def settle_in() -> None:
 def python_path() -> str:
     """The PYTHONPATH on which a process of our own finds this very package."""
     return os.pathsep.join([str(PACKAGE_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def end_or_kill(process: subprocess.Popen[bytes], *, patience_seconds: float) -> None:
+    """Waits for a process that was told to end, and kills it where it takes longer."""
+    try:
+        process.wait(patience_seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def keep_what_is_loaded() -> None:

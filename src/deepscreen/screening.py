@@ -31,12 +31,7 @@ from deepscreen.evidence.exhibits import exhibits
 from deepscreen.evidence.render import thumbnail_jpeg
 from deepscreen.faces import Face, FaceLocator, FaceTracker
 from deepscreen.findings.finding import Finding
-from deepscreen.fingerprints.gathering import (
-    ClipFingerprint,
-    SoundFingerprint,
-    frames_plan,
-    picture_fingerprint,
-)
+from deepscreen.fingerprints.gathering import ClipFingerprint, SoundFingerprint, frames_plan, picture_fingerprint
 from deepscreen.fingerprints.kinds import FRAMES
 from deepscreen.media.intake import Intake, take_in
 from deepscreen.media.prefetch import prefetched

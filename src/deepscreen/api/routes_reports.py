@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
@@ -15,6 +15,7 @@ from deepscreen.api.envelopes import evidence_of, record_of
 from deepscreen.api.http_errors import NoSuchResult
 from deepscreen.api.routes_files import BINARY
 from deepscreen.api.service import Service
+from deepscreen.api.wire import ReportFormat, ReportLanguage
 from deepscreen.bundle.export import export_case
 from deepscreen.report.as_pdf import render_pdf
 from deepscreen.report.court import MAX_PICTURE_BYTES, CourtCase, court_html
@@ -23,8 +24,6 @@ from deepscreen.report.validation_figures import error_rates
 from deepscreen.store import acts
 from deepscreen.store.screenings import Item, NotThere
 
-Language = Literal["en", "de"]
-FileFormat = Literal["pdf", "html"]
 PDF_TYPE, ZIP_TYPE, ANY_TYPE = "application/pdf", "application/zip", "application/octet-stream"
 ERRORS = documented(HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR)
 router = APIRouter(tags=["reports"])
@@ -43,8 +42,8 @@ def read_report(
     screening_id: str,
     service: ServiceDep,
     caller: Anyone,
-    language: Annotated[Language, Query()] = "en",
-    file_format: Annotated[FileFormat, Query(alias="format")] = "pdf",
+    language: Annotated[ReportLanguage, Query()] = "en",
+    file_format: Annotated[ReportFormat, Query(alias="format")] = "pdf",
 ) -> Response:
     """Renders the record: one page that says it all, then the particulars. It takes a few seconds."""
     item = service.get_done(screening_id, caller)
@@ -67,7 +66,7 @@ def read_bundle(
     case_id: str,
     service: ServiceDep,
     caller: Auditor,
-    language: Annotated[Language, Query()] = "en",
+    language: Annotated[ReportLanguage, Query()] = "en",
     pdf: Annotated[bool, Query(description="With a PDF of each report beside the HTML.")] = False,
 ) -> Response:
     """Gives records, evidence, reports and the whole audit log, signed, with a verifier that stands alone. For

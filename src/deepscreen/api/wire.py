@@ -17,6 +17,8 @@ from deepscreen.store.reviews import Decision
 
 # Text from outside that is kept: Postgres keeps none with the character 0.
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+ReportLanguage = Literal["en", "de"]
+ReportFormat = Literal["pdf", "html"]
 NOTHING_OUT = "Nothing leaves this machine: the service opens no outgoing connection."
 
 

@@ -10,10 +10,18 @@ from typing import Self, TypeVar
 
 import httpx
 
-from deepscreen.api.wire import CaseInfo, DeletionCertificate, ScreeningEnvelope, ScreeningSummary, ServiceInfo
+from deepscreen.api.wire import (
+    CaseInfo,
+    DeletionCertificate,
+    ReportFormat,
+    ReportLanguage,
+    ScreeningEnvelope,
+    ScreeningSummary,
+    ServiceInfo,
+)
 from deepscreen.api.wire_misuse import MisuseChange, MisuseDetail, MisuseImported, MisuseInfo, NewMisuse
 from deepscreen.client import casework, flows, register
-from deepscreen.client.flows import Call, FileFormat, Flow, Language, Pause
+from deepscreen.client.flows import Call, Flow, Pause
 from deepscreen.record import Verdict
 from deepscreen.register.entry import Tlp
 from deepscreen.register.exchange import ExchangeFormat
@@ -82,12 +90,14 @@ class AsyncClient:
         return await self._run(flows.download_evidence(envelope, folder))
 
     async def report(
-        self, screening_id: str, target: Path, *, language: Language = "en", file_format: FileFormat = "pdf"
+        self, screening_id: str, target: Path, *, language: ReportLanguage = "en", file_format: ReportFormat = "pdf"
     ) -> Path:
         """Saves the report on a file for a court as *target*."""
         return await self._run(flows.report(screening_id, target, language=language, file_format=file_format))
 
-    async def bundle(self, case_id: str, target: Path, *, language: Language = "en", with_pdf: bool = False) -> Path:
+    async def bundle(
+        self, case_id: str, target: Path, *, language: ReportLanguage = "en", with_pdf: bool = False
+    ) -> Path:
         """Saves a case as a bundle that proves itself; auditors and admins only."""
         return await self._run(flows.bundle(case_id, target, language=language, with_pdf=with_pdf))
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import httpx
-
 from deepscreen.api.wire import (
     CaseChange,
     CaseInfo,
@@ -15,7 +11,7 @@ from deepscreen.api.wire import (
     ReviewRequest,
     ScreeningEnvelope,
 )
-from deepscreen.client.flows import Call, Flow, insist, read
+from deepscreen.client.flows import Call, Flow, insist, once, read
 from deepscreen.record import Verdict
 from deepscreen.store.reviews import Decision
 
@@ -24,7 +20,7 @@ MOST_CASES = 500
 
 def create_case(name: str, *, notes: str) -> Flow[CaseInfo]:
     """Opens a case."""
-    return read(CaseInfo, (yield from _once("POST", "/v1/cases", json=NewCase(name=name, notes=notes).model_dump())))
+    return read(CaseInfo, (yield from once("POST", "/v1/cases", json=NewCase(name=name, notes=notes).model_dump())))
 
 
 def cases() -> Flow[tuple[CaseInfo, ...]]:
@@ -50,7 +46,7 @@ def add_member(case_id: str, key_id: str) -> Flow[CaseInfo]:
 
 def remove_member(case_id: str, key_id: str) -> Flow[None]:
     """Takes a key out of a case."""
-    yield from _once("DELETE", f"/v1/cases/{case_id}/members/{key_id}")
+    yield from once("DELETE", f"/v1/cases/{case_id}/members/{key_id}")
 
 
 def review(screening_id: str, *, verdict: Verdict | None, reason: str) -> Flow[ScreeningEnvelope]:
@@ -58,7 +54,7 @@ def review(screening_id: str, *, verdict: Verdict | None, reason: str) -> Flow[S
     decision = Decision.ACCEPT if verdict is None else Decision.OVERRIDE
     wanted = ReviewRequest(decision=decision, verdict=verdict, reason=reason)
     path = f"/v1/screenings/{screening_id}/review"
-    return read(ScreeningEnvelope, (yield from _once("POST", path, json=wanted.model_dump(mode="json"))))
+    return read(ScreeningEnvelope, (yield from once("POST", path, json=wanted.model_dump(mode="json"))))
 
 
 def cancel(screening_id: str) -> Flow[ScreeningEnvelope]:
@@ -68,15 +64,10 @@ def cancel(screening_id: str) -> Flow[ScreeningEnvelope]:
 
 def retry(screening_id: str) -> Flow[ScreeningEnvelope]:
     """Has the same file screened again."""
-    return read(ScreeningEnvelope, (yield from _once("POST", f"/v1/screenings/{screening_id}/retry")))
+    return read(ScreeningEnvelope, (yield from once("POST", f"/v1/screenings/{screening_id}/retry")))
 
 
 def delete(screening_id: str, *, reason: str) -> Flow[DeletionCertificate]:
     """Deletes a screening for good."""
     path = f"/v1/screenings/{screening_id}"
-    return read(DeletionCertificate, (yield from _once("DELETE", path, params={"reason": reason})))
-
-
-def _once(method: str, path: str, **options: Any) -> Flow[httpx.Response]:
-    """The answer to what would be something else a second time: where it was lost, the caller looks what was done."""
-    return (yield from insist(Call(method, path, **options), may_repeat=False))
+    return read(DeletionCertificate, (yield from once("DELETE", path, params={"reason": reason})))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -19,8 +19,6 @@ from deepscreen.api.wire import Problem, ScreeningEnvelope, ScreeningPage, Servi
 from deepscreen.store.computations import State
 
 Model = TypeVar("Model", bound=BaseModel)
-Language = Literal["en", "de"]  # of reports
-FileFormat = Literal["pdf", "html"]
 LARGE_BYTES = 16 * 1024 * 1024  # above it a file is sent resumably
 PIECE_BYTES = 8 * 1024 * 1024  # of a resumable upload, in one request
 DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)  # after tries in vain
@@ -105,8 +103,13 @@ def get(screening_id: str) -> Flow[ScreeningEnvelope]:
 
 def page(filters: Mapping[str, Any], before: str | None) -> Flow[ScreeningPage]:
     """A page of screenings."""
+    return (yield from page_of(ScreeningPage, "/v1/screenings", filters, before))
+
+
+def page_of(model: type[Model], path: str, filters: Mapping[str, Any], before: str | None) -> Flow[Model]:
+    """A page of what is listed at *path*; a filter that is None is none."""
     given = {name: value for name, value in {**filters, "before": before}.items() if value is not None}
-    return read(ScreeningPage, (yield from insist(Call("GET", "/v1/screenings", params=given))))
+    return read(model, (yield from insist(Call("GET", path, params=given))))
 
 
 def upload(path: Path, *, case_id: str | None) -> Flow[ScreeningEnvelope]:
@@ -250,6 +253,11 @@ def insist(call: Call, *, good_with: str | None = None, may_repeat: bool = True)
             return _check(response)
         yield Pause(max(delay, _retry_after_seconds(response)))
     raise AssertionError("the last try returns or raises")
+
+
+def once(method: str, path: str, **options: Any) -> Flow[httpx.Response]:
+    """The answer to what would be something else a second time: where it was lost, the caller looks what was done."""
+    return (yield from insist(Call(method, path, **options), may_repeat=False))
 
 
 def _retry_after_seconds(response: httpx.Response) -> float:

@@ -14,7 +14,7 @@ from deepscreen.api.wire_misuse import (
     MisusePage,
     NewMisuse,
 )
-from deepscreen.client.flows import Call, Flow, insist, read, save
+from deepscreen.client.flows import Call, Flow, insist, once, page_of, read, save
 from deepscreen.register.entry import Tlp
 from deepscreen.register.exchange import ExchangeFormat
 
@@ -23,14 +23,12 @@ PATH = "/v1/misuse"
 
 def add(new: NewMisuse) -> Flow[MisuseInfo]:
     """Makes an entry about the file of a screening."""
-    call = Call("POST", PATH, json=new.model_dump(mode="json"))
-    return read(MisuseInfo, (yield from insist(call, may_repeat=False)))
+    return read(MisuseInfo, (yield from once("POST", PATH, json=new.model_dump(mode="json"))))
 
 
 def page(filters: Mapping[str, Any], before: str | None) -> Flow[MisusePage]:
     """A page of entries."""
-    given = {name: value for name, value in {**filters, "before": before}.items() if value is not None}
-    return read(MisusePage, (yield from insist(Call("GET", PATH, params=given))))
+    return (yield from page_of(MisusePage, PATH, filters, before))
 
 
 def entry(entry_id: str) -> Flow[MisuseDetail]:
@@ -40,8 +38,8 @@ def entry(entry_id: str) -> Flow[MisuseDetail]:
 
 def amend(entry_id: str, change: MisuseChange) -> Flow[MisuseInfo]:
     """Puts another revision above the current one; 409 where that is not the one that was meant."""
-    call = Call("PATCH", f"{PATH}/{entry_id}", json=change.model_dump(mode="json", exclude_none=True))
-    return read(MisuseInfo, (yield from insist(call, may_repeat=False)))
+    changed = change.model_dump(mode="json", exclude_none=True)
+    return read(MisuseInfo, (yield from once("PATCH", f"{PATH}/{entry_id}", json=changed)))
 
 
 def export(target: Path, *, tlp: Tlp, file_format: ExchangeFormat, ids: Sequence[str]) -> Flow[Path]:
@@ -53,6 +51,5 @@ def export(target: Path, *, tlp: Tlp, file_format: ExchangeFormat, ids: Sequence
 def take_in(source: Path, *, file_format: ExchangeFormat, origin: str) -> Flow[MisuseImported]:
     """Gives the service the register of others; what it has already stays as it is."""
     params = {"format": file_format.value, "origin": origin}
-    return read(
-        MisuseImported, (yield from insist(Call("POST", f"{PATH}/import", params=params, content=source.read_bytes())))
-    )
+    call = Call("POST", f"{PATH}/import", params=params, content=source.read_bytes())
+    return read(MisuseImported, (yield from insist(call)))

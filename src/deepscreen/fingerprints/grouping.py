@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from deepscreen.fingerprints.kinds import HASH_BYTES
-from deepscreen.fingerprints.near import Hashes, Numbers, near_pairs
+from deepscreen.fingerprints.near import Numbers, hashes_of, near_pairs
 from deepscreen.fingerprints.pdq import MAX_DISTANCE
 from deepscreen.fingerprints.sound import MAX_BIT_ERRORS, Words, bit_errors, telling
 
@@ -49,7 +48,7 @@ class Chains:
 
 def group_pictures(hashes: Sequence[bytes]) -> list[list[int]]:
     """Groups of pictures by their PDQ hashes."""
-    different, number_of = np.unique(_as_words(hashes), axis=0, return_inverse=True)
+    different, number_of = np.unique(hashes_of(b"".join(hashes)), axis=0, return_inverse=True)
     labels = np.arange(len(different))
     for ones, others in near_pairs(different, MAX_DISTANCE):
         is_apart = labels[ones] != labels[others]
@@ -66,7 +65,7 @@ def group_clips(clips: Sequence[Sequence[bytes]]) -> list[list[int]]:
     owner = [number for number, frames in enumerate(clips) for _ in frames]
     matched: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
     frames = [frame for clip in clips for frame in clip]
-    for ones, others in near_pairs(_as_words(frames), MAX_DISTANCE):
+    for ones, others in near_pairs(hashes_of(b"".join(frames)), MAX_DISTANCE):
         for one, other in zip(ones.tolist(), others.tolist(), strict=True):
             first, second = owner[one], owner[other]
             if first != second:
@@ -109,10 +108,6 @@ def _holders(told: Sequence[NDArray[np.uint32]]) -> Iterator[list[int]]:
     lengths = np.diff(edges)
     for place in np.flatnonzero((lengths > 1) & (lengths <= MAX_HOLDERS)):
         yield owners[edges[place] : edges[place + 1]].tolist()
-
-
-def _as_words(hashes: Iterable[bytes]) -> Hashes:
-    return np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, HASH_BYTES // 8)
 
 
 def _pairs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:

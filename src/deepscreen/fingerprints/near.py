@@ -15,6 +15,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from deepscreen.fingerprints.kinds import HASH_BYTES
+
 PARTS, PART_BITS = 16, 16
 VALUES = 1 << PART_BITS
 PAIRS_AT_ONCE = 500_000  # some 40 MB
@@ -23,6 +25,11 @@ LOOKED_UP_COST = 15
 Hashes = NDArray[np.uint64]  # (n, 4)
 Numbers = NDArray[np.int64]
 Pairs = tuple[Numbers, Numbers]  # the smaller number of each pair, and the other
+
+
+def hashes_of(content: bytes) -> Hashes:
+    """PDQ hashes from their bytes, one after the other."""
+    return np.frombuffer(content, np.uint64).reshape(-1, HASH_BYTES // 8)
 
 
 def near_pairs(hashes: Hashes, max_distance: int) -> Iterator[Pairs]:

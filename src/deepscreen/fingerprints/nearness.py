@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from deepscreen.fingerprints.grouping import MIN_FRAMES, MIN_SHARED_FRAMES, MIN_SHARED_WORDS
 from deepscreen.fingerprints.kinds import HASH_BYTES, PICTURE, SOUND
+from deepscreen.fingerprints.near import Hashes, hashes_of
 from deepscreen.fingerprints.pdq import MAX_DISTANCE
 from deepscreen.fingerprints.sound import MAX_BIT_ERRORS, bit_errors, telling, words_of
 
@@ -30,7 +31,7 @@ def near(kind: str, one: bytes, others: Sequence[bytes]) -> list[int]:
 
 def _near_pictures(one: bytes, others: Sequence[bytes]) -> list[int]:
     found = [position for position, other in enumerate(others) if len(other) == HASH_BYTES]
-    distances = _distances(_hashes(one), _hashes(b"".join(others[position] for position in found)))
+    distances = _distances(hashes_of(one), hashes_of(b"".join(others[position] for position in found)))
     return [
         position for position, distance in zip(found, distances.min(axis=0), strict=True) if distance <= MAX_DISTANCE
     ]
@@ -38,7 +39,7 @@ def _near_pictures(one: bytes, others: Sequence[bytes]) -> list[int]:
 
 def _near_clips(one: bytes, others: Sequence[bytes]) -> list[int]:
     """Most frames of the shorter one must each be near one of the other."""
-    are_near = _distances(_hashes(one), _hashes(b"".join(others))) <= MAX_DISTANCE
+    are_near = _distances(hashes_of(one), hashes_of(b"".join(others))) <= MAX_DISTANCE
     found, start = [], 0
     for position, other in enumerate(others):
         end = start + len(other) // HASH_BYTES
@@ -60,12 +61,8 @@ def _near_sounds(one: bytes, others: Sequence[bytes]) -> list[int]:
     ]
 
 
-def _distances(ones: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.uint16]:
+def _distances(ones: Hashes, others: Hashes) -> NDArray[np.uint16]:
     distances = np.zeros((len(ones), len(others)), np.uint16)
     for word in range(WORDS):
         distances += np.bitwise_count(ones[:, word, None] ^ others[None, :, word])
     return distances
-
-
-def _hashes(content: bytes) -> NDArray[np.uint64]:
-    return np.frombuffer(content, np.uint64).reshape(-1, WORDS)

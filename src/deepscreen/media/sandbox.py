@@ -39,7 +39,7 @@ from deepscreen.media.wire import (
     SoundOffered,
     encode,
 )
-from deepscreen.process import python_path
+from deepscreen.process import end_or_kill, python_path
 from deepscreen.settings import Limits
 
 BeforeRoom = Callable[[int], None]
@@ -252,11 +252,7 @@ class _Server:
 
 def _stop(control: socket.socket, process: subprocess.Popen[bytes]) -> None:
     control.close()  # the server reads the end of its socket and exits
-    try:
-        process.wait(CLOSE_WAIT_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    end_or_kill(process, patience_seconds=CLOSE_WAIT_SECONDS)
 
 
 def _server_environment() -> dict[str, str]:

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from itertools import chain
 
-from deepscreen.process import python_path
+from deepscreen.process import end_or_kill, python_path
 from deepscreen.scanning.journal import PAGE_ROWS, Pending
 from deepscreen.scanning.small import hash_small
 
@@ -90,11 +90,7 @@ class _HashingProcess:
             return
         with suppress(BrokenPipeError):
             self._process.stdin.close()  # which it reads as the end
-        try:
-            self._process.wait(CLOSE_WAIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end_or_kill(self._process, patience_seconds=CLOSE_WAIT_SECONDS)
         self._process.stdout.close()
 
     def _give_up(self, error: Exception) -> None:

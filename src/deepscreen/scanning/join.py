@@ -18,11 +18,10 @@ from deepscreen.kept import KeptResults
 from deepscreen.record import Provenance
 from deepscreen.report.wording import shown
 from deepscreen.scanning.journal import Journal
-from deepscreen.scanning.lists import EVIDENCE_NAME, SUMMARY_NAME, write_lists
+from deepscreen.scanning.lists import EVIDENCE_NAME, SUMMARY_NAME, told_of_results, write_lists
 from deepscreen.scanning.run import JOURNAL_NAME, SHARD_FACT, only_one
 from deepscreen.scanning.similar import similar_groups
 from deepscreen.scanning.summary import Summary, summary_of
-from deepscreen.store.disk_errors import told_as_store_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def join(folders: Sequence[Path], out_dir: Path, *, with_parquet: bool) -> Summa
         for part in parts:
             journal.take_all(part.journal, part.name)
         journal.join_contents()
-        with told_as_store_errors(full="no space left for results", refused="results cannot be written"):
+        with told_of_results():
             for part in parts:
                 _copy_evidence(part, journal, out_dir / EVIDENCE_NAME)
             summary = summary_of(journal, parts[0].provenance)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -24,10 +24,16 @@ from deepscreen.report.wording import shown
 from deepscreen.scanning.journal import Journal
 from deepscreen.scanning.rows import Outcome, Reason, Row
 from deepscreen.scanning.summary import REASON_WORDS, Summary
+from deepscreen.store.disk_errors import told_as_store_errors
 
 RECORDS_NAME, CSV_NAME, INDEX_NAME, EVIDENCE_NAME = "records.jsonl", "records.csv", "index.html", "evidence"
 PARQUET_NAME, SUMMARY_NAME = "records.parquet", "summary.json"
 FURTHER_COLUMNS = ("outcome", "reason", "same_content_as", "known", "similar_group")
+
+
+def told_of_results() -> AbstractContextManager[None]:
+    """Raises StorageFull or StoreUnavailable for what the disk refuses while results are written."""
+    return told_as_store_errors(full="no space left for results", refused="results cannot be written")
 
 
 def write_page(out_dir: Path, way: bytes, screening: Screening, thumbnail_jpeg: bytes | None) -> None:

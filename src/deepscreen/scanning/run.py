@@ -17,13 +17,12 @@ from deepscreen.scanning.arrivals import Arrivals
 from deepscreen.scanning.journal import Journal
 from deepscreen.scanning.known import KnownAction, KnownFiles
 from deepscreen.scanning.listing import Entry, Shard, entries, folder_of
-from deepscreen.scanning.lists import EVIDENCE_NAME, write_lists
+from deepscreen.scanning.lists import EVIDENCE_NAME, told_of_results, write_lists
 from deepscreen.scanning.rows import Row
 from deepscreen.scanning.similar import similar_groups
 from deepscreen.scanning.summary import Summary, summary_of
 from deepscreen.scanning.table import Table
 from deepscreen.screening import ScreeningDesk
-from deepscreen.store.disk_errors import told_as_store_errors
 
 SHARD_FACT = "shard"  # of a journal: which part of the folder it has
 JOURNAL_NAME, LOCK_NAME, UNPACKED_NAME, KNOWN_NAME = "scan.sqlite", "scan.lock", "unpacked", "known.sqlite"
@@ -84,7 +83,7 @@ def scan(source: Path, out_dir: Path, *, desk: ScreeningDesk, options: ScanOptio
                 progress.begun(journal.pending_count())
                 table.work()
                 summary = summary_of(journal, desk.provenance)
-                with told_as_store_errors(full="no space left for results", refused="results cannot be written"):
+                with told_of_results():
                     write_lists(journal, out_dir, summary, similar_groups(journal), with_parquet=options.with_parquet)
                 if options.watch_seconds is None or not progress.waiting(summary):
                     return summary

@@ -27,15 +27,17 @@ def hash_small(folder: bytes, files: Sequence[tuple[bytes, int]], *, max_bytes: 
     ``files``: their ways and listed sizes in bytes. ``max_bytes``: the largest file that is screened.
     """
     most = min(SMALL_BYTES, max_bytes)
+    small = [number for number, (_, size_bytes) in enumerate(files) if 0 < size_bytes <= most]
 
     def hashed(number: int, how: int) -> bytes | None:
         way, size_bytes = files[number]
-        return _hashed(folder + b"/" + way, size_bytes, how) if 0 < size_bytes <= most else None
+        return _hashed(folder + b"/" + way, size_bytes, how)
 
-    # What is in the cache is read by one thread: several would wait for each other. The others wait for the disk.
-    found = [hashed(number, AT_ONCE) for number in range(len(files))]
-    missing = [number for number, sha256 in enumerate(found) if sha256 is None]
-    if missing:
+    found: list[bytes | None] = [None] * len(files)
+    for number in small:  # what is in the cache is read by one thread: several would wait for each other
+        found[number] = hashed(number, AT_ONCE)
+    missing = [number for number in small if found[number] is None]
+    if missing:  # several wait for the disk
         with ThreadPoolExecutor(READERS, "hashing") as readers:
             for number, sha256 in zip(missing, readers.map(partial(hashed, how=0), missing), strict=True):
                 found[number] = sha256

@@ -20,10 +20,9 @@ from deepscreen.errors import MediaError
 from deepscreen.kept import KeptResults
 from deepscreen.scanning.arrivals import Arrival, Arrivals
 from deepscreen.scanning.journal import Journal
-from deepscreen.scanning.lists import write_page
+from deepscreen.scanning.lists import told_of_results, write_page
 from deepscreen.scanning.rows import Outcome, Row, error_row, screened_row
 from deepscreen.screening import Detected, Examination, ScreeningDesk
-from deepscreen.store.disk_errors import told_as_store_errors
 
 # By class of device, the files that the networks have at once. On a processor one file's pass uses all cores.
 NETWORKS_AT_ONCE = {"cpu": 1, "cuda": 8}
@@ -117,7 +116,7 @@ class Table:
         except MediaError as error:
             done = error_row(row.way, row.container, error)
         else:
-            with told_as_store_errors(full="no space left for results", refused="results cannot be written"):
+            with told_of_results():
                 write_page(self._out_dir, row.way, screened.screening, screened.thumbnail_jpeg)
                 self._kept.keep(screened)
             done, fingerprint = screened_row(row.way, row.container, screened.screening), screened.fingerprint
